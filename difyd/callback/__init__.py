@@ -1,0 +1,1 @@
+"""Plugins call Dify: permissions, the inner API client, plugin storage."""

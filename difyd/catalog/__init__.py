@@ -1,0 +1,1 @@
+"""What is installed for whom: uploads, installs, upgrades, listings."""

@@ -1,0 +1,61 @@
+"""The names of a plugin (http-api 4, package-format 6.3)."""
+
+import re
+import uuid
+from typing import Self
+
+from attrs import field, frozen
+
+from difyd.errors import BadIdentifier
+
+_PATTERN = re.compile(
+    r"(?:([a-z0-9_-]{1,64})/)?([a-z0-9_-]{1,255}):([0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:-\w{1,16})?)@([a-f0-9]{32,64})", re.ASCII
+)
+
+
+@frozen
+class PluginIdentifier:
+    """`author/name:version@checksum`, valid because it exists; compared and hashed by its text."""
+
+    text: str
+    author: str = field(eq=False)
+    """Empty when the identifier names none."""
+    name: str = field(eq=False)
+    version: str = field(eq=False)
+    checksum: str = field(eq=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises BadIdentifier with the text when it is none."""
+        match = _PATTERN.fullmatch(text)
+        if match is None:
+            raise BadIdentifier(text)
+        author, name, version, checksum = match.groups()
+        return cls(text, author or "", name, version, checksum)
+
+    @property
+    def plugin_id(self) -> str:
+        """`author/name`: what stays the same over all versions."""
+        return self.text.partition(":")[0]
+
+    @property
+    def remote_like(self) -> bool:
+        """Is the author a UUID? Then a debugging connection of an older daemon made this identifier."""
+        return is_uuid(self.author)
+
+    @property
+    def directory(self) -> str:
+        """Relative path of the working directory, the same as the reference's (local-runtime 3.1)."""
+        return self.text.replace(":", "-")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def is_uuid(text: str) -> bool:
+    """In any of the spellings that a parser of UUIDs takes."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Plugins as child processes of the daemon."""

@@ -1,0 +1,1 @@
+"""Logs, metrics, traces; used by every floor through a narrow interface."""

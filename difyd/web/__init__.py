@@ -1,0 +1,1 @@
+"""HTTP: a route parses a request, calls one service, writes one answer."""
