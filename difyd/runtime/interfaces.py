@@ -14,6 +14,7 @@ wait (a slow client fills its own queue, see `difyd.web.sse`).
 
 from pathlib import Path
 
+from msgspec import Raw
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -36,7 +37,7 @@ class ISession(Interface):
     request: bytes = Attribute("The request line with its newline, ready to be written.")
     repeatable: bool = Attribute("May a channel send the request a second time when the first may have arrived? Read-only actions only.")
 
-    def stream(data: bytes) -> None:
+    def stream(data: Raw) -> None:
         """One chunk of the answer. It may be held until `flush`."""
 
     def flush() -> None:
