@@ -1,1 +1,1 @@
-"""Logs, metrics, traces; used by every floor through a narrow interface."""
+"""Log lines and metrics. Every floor may use it, it uses none of them."""

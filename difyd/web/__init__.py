@@ -1,1 +1,1 @@
-"""HTTP: a route parses a request, calls one service, writes one answer."""
+"""HTTP in: a site of our own, the groups of routes declared on Klein, and how answers and errors look on the wire."""

@@ -1,0 +1,125 @@
+"""
+What answers look like: the envelope, and the one table that turns errors into it (http-api 3).
+
+Success is `{"code":0,"message":"success","data":...}`, where `data` is JSON that is passed on as it is. On errors `data` is left out
+(dify-client 3.3), and `message` is a JSON text of its own:
+
+    {"code":-400,"message":"{\"message\":\"plugin_id is required\",\"error_type\":\"PluginDaemonBadRequestError\",\"args\":null}"}
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from attrs import frozen
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from difyd.errors import (
+    BadIdentifier,
+    BadRequest,
+    DaemonError,
+    InternalError,
+    NoRuntime,
+    NotFound,
+    PermissionDenied,
+    PluginInvokeError,
+    PluginNotFound,
+    ShuttingDown,
+    Unauthorized,
+)
+
+log = Logger()
+
+JSON: Final = b"application/json; charset=utf-8"
+"""The content type of every envelope outside a stream."""
+
+
+class InvalidRequest(BadRequest):
+    """A request does not bind to its route: header, query or body. HTTP 400 in every group of routes. Raised by `difyd.web.params`."""
+
+
+class TooLarge(BadRequest):
+    """A body is larger than its route takes. HTTP 413."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"request body is too large: at most {limit} bytes are accepted")
+
+
+@frozen
+class Shown:
+    """How one class of errors appears to a client."""
+
+    code: int
+    error_type: str
+    status: int
+    """HTTP status where the answer is neither a stream nor one of management's (those are 200)."""
+
+
+INTERNAL: Final = Shown(-500, "PluginDaemonInternalServerError", 500)
+_BAD_REQUEST = "PluginDaemonBadRequestError"
+
+ON_THE_WIRE: Final[Mapping[type[DaemonError], Shown]] = {
+    BadIdentifier: Shown(-400, "PluginUniqueIdentifierError", 400),
+    TooLarge: Shown(-400, _BAD_REQUEST, 413),
+    BadRequest: Shown(-400, _BAD_REQUEST, 400),
+    Unauthorized: Shown(-401, "PluginDaemonUnauthorizedError", 401),
+    PermissionDenied: Shown(-403, "PluginPermissionDeniedError", 200),
+    PluginNotFound: Shown(-404, "PluginNotFoundError", 404),
+    NotFound: Shown(-404, "PluginDaemonNotFoundError", 404),
+    PluginInvokeError: Shown(-500, "PluginInvokeError", 500),
+    NoRuntime: Shown(-500, INTERNAL.error_type, 404),
+    ShuttingDown: Shown(-500, INTERNAL.error_type, 503),
+    InternalError: INTERNAL,
+}
+"""An error is shown as the nearest of its classes; one that has none here is a bug of ours."""
+
+
+@frozen
+class Answer:
+    """A finished answer: HTTP status and the envelope as its body."""
+
+    status: int
+    body: bytes
+
+
+def success(data: bytes = b"true") -> bytes:
+    """The envelope around `data`, one JSON value on one line, which is not looked into. Never pass `null`: clients take it for a failure."""
+    return b'{"code":0,"message":"success","data":%b}' % data
+
+
+def failure(why: BaseException) -> bytes:
+    """The envelope of an error, on one line, with the separators escaped that would cut an event in two. Logs what is not in the table."""
+    return answer(why).body
+
+
+def answer(why: BaseException) -> Answer:
+    """The envelope of an error with its HTTP status. Logs what is not in the table, and tells the client nothing about it."""
+    shown = next((ON_THE_WIRE[kind] for kind in type(why).__mro__ if kind in ON_THE_WIRE), None)
+    if shown is None:
+        log.failure("unexpected error in a request", Failure(why))
+        return Answer(INTERNAL.status, _encode(INTERNAL, "internal server error"))
+    text = why.to_json() if isinstance(why, PluginInvokeError) else str(why)
+    return Answer(shown.status, _encode(shown, text))
+
+
+def one_line(json: bytes) -> bytes:
+    """`json` without the three characters, other than line feeds, at which a client's line splitter would cut it (dify-client 4.2)."""
+    if json.isascii():
+        return json
+    for character, escape in _SEPARATORS:
+        json = json.replace(character, escape)
+    return json
+
+
+_SEPARATORS: Final = tuple((chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029))
+
+
+def _encode(shown: Shown, text: str) -> bytes:
+    inner = msgspec.json.encode({"message": _valid(text), "error_type": shown.error_type, "args": None}).decode()
+    return one_line(msgspec.json.encode({"code": shown.code, "message": inner}))
+
+
+def _valid(text: str) -> str:
+    """Lone surrogates, which no UTF-8 can carry, become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
