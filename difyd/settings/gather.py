@@ -1,0 +1,130 @@
+"""
+From an environment, a settings file and files of secrets to values.
+
+Nothing is raised here: what is wrong becomes a sentence in `problems`, and the reading goes on, so that all of it is told at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from difyd.settings.variable import Status, Variable
+
+UNREADABLE = "error processing environment variables"
+MISSING = "invalid configuration"
+
+
+@define(eq=False)
+class Gathered:
+    """What was found: `values` by attribute, only of what was set."""
+
+    values: dict[str, Any] = field(factory=dict, repr=False)
+    problems: list[str] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+    blamed: set[str] = field(factory=set)
+    """Variables that a problem names already: no rule about several settings need look at them."""
+
+
+def gather(variables: Iterable[Variable], environment: Mapping[str, str], file: Path | None) -> Gathered:
+    """The environment goes before the file; empty is absent, for every type (configuration 11.2)."""
+    found = Gathered()
+    texts = _from_file(file, found) if file is not None else {}
+    known = {name for variable in variables for name in _names(variable)}
+    if foreign := sorted(texts.keys() - known):
+        found.warnings.append(f"{file}: these names are no settings of the daemon: {', '.join(foreign)}")
+    texts.update((name, text) for name, text in environment.items() if text)
+    for variable in variables:
+        text = _choose(variable, texts, found)
+        if text is not None:
+            _keep(variable, text, found)
+        elif variable.required and variable.name not in found.blamed:
+            found.problems.append(f"{MISSING}: {variable.name} must be set: {variable.doc}")
+            found.blamed.add(variable.name)
+    return found
+
+
+def _names(variable: Variable) -> Iterable[str]:
+    yield variable.name
+    yield from variable.aliases
+    if variable.secret:
+        yield f"{variable.name}_FILE"
+
+
+def _choose(variable: Variable, texts: Mapping[str, str], found: Gathered) -> str | None:
+    """The text that counts, of those given under the variable's names."""
+    text = texts.get(variable.name)
+    if text is None and variable.secret:
+        text = _secret(variable, texts.get(f"{variable.name}_FILE"), found)
+    for alias in variable.aliases:
+        other = texts.get(alias)
+        if other is None:
+            continue
+        if text is None:
+            text = other
+            if alias.upper() != variable.name:
+                found.warnings.append(f"{alias} is an old name of {variable.name}; it counts because {variable.name} is not set")
+        elif text != other and alias.upper() != variable.name:
+            found.warnings.append(f"{variable.name} and its old name {alias} differ; {variable.name} counts")
+    return text
+
+
+def _keep(variable: Variable, text: str, found: Gathered) -> None:
+    try:
+        value = variable.parse(text)
+    except ValueError:
+        shown = "of another kind" if variable.secret else repr(text)
+        found.problems.append(f"{variable.complaint}: {variable.name} is {shown}; accepted is {variable.kind.accepted}")
+        found.blamed.add(variable.name)
+        return
+    if value is None:
+        return
+    found.values[variable.attribute] = value
+    if value == variable.default:
+        return
+    if variable.status is not Status.ACTIVE:
+        found.warnings.append(f"{variable.name} is set. {variable.status.value}")
+
+
+def _secret(variable: Variable, file: str | None, found: Gathered) -> str | None:
+    """The content of the file that `<NAME>_FILE` names, without the newline at its end."""
+    if file is None:
+        return None
+    try:
+        text = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as why:
+        found.problems.append(f"{UNREADABLE}: {variable.name}_FILE is {file!r}, which cannot be read: {_reason(why)}")
+    else:
+        if text:
+            return text
+        found.problems.append(f"{UNREADABLE}: {variable.name}_FILE is {file!r}, which is empty")
+    found.blamed.add(variable.name)
+    return None
+
+
+def _from_file(file: Path, found: Gathered) -> dict[str, str]:
+    """Lines `NAME=value`; blank lines and those that begin with `#` say nothing, a pair of quotes around a value goes away."""
+    texts: dict[str, str] = {}
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as why:
+        found.problems.append(f"{UNREADABLE}: the settings file {file} cannot be read: {_reason(why)}")
+        return texts
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        name, separator, text = line.removeprefix("export ").partition("=")
+        name, text = name.strip(), text.strip()
+        if not separator or not name.isidentifier():
+            found.problems.append(f"{UNREADABLE}: {file}, line {number} is no NAME=value")
+            continue
+        if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
+            text = text[1:-1]
+        if text:
+            texts[name] = text
+    return texts
+
+
+def _reason(why: OSError | ValueError) -> str:
+    return (why.strerror if isinstance(why, OSError) else None) or str(why)
