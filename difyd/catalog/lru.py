@@ -1,0 +1,51 @@
+"""A bounded memory: what was used least recently goes first."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@define(eq=False)
+class Lru(Generic[K, V]):
+    """At most `_entries` values that weigh at most `_weight` together. A value heavier than a quarter of that is not kept at all."""
+
+    _entries: int
+    _weight: int
+    _weigh: Callable[[V], int]
+    _kept: OrderedDict[K, V] = field(factory=OrderedDict, init=False)
+    _size: int = field(default=0, init=False)
+
+    def get(self, key: K) -> V | None:
+        value = self._kept.get(key)
+        if value is not None:
+            self._kept.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self.drop(key)
+        weight = self._weigh(value)
+        if weight * 4 > self._weight or self._entries <= 0:
+            return
+        self._kept[key] = value
+        self._size += weight
+        while len(self._kept) > self._entries or self._size > self._weight:
+            _, old = self._kept.popitem(last=False)
+            self._size -= self._weigh(old)
+
+    def drop(self, key: K) -> None:
+        """Forget it; nothing happens when it is not there."""
+        old = self._kept.pop(key, None)
+        if old is not None:
+            self._size -= self._weigh(old)
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
