@@ -1,0 +1,182 @@
+"""The types of single members in requests and answers (backwards-invocation 11-14), in the words of msgspec. Only what is checked."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct
+
+Required = Annotated[str, Meta(min_length=1)]
+"""A string that must not be empty."""
+Object = dict[str, Raw]
+Opaque = Raw
+"""Any JSON value."""
+
+Role = Literal["system", "user", "assistant", "tool"]
+RequestRole = Literal["system", "user", "assistant", "tool", "developer"]
+ModelType = Literal[
+    "llm", "text-embedding", "rerank", "speech2text", "moderation", "tts", "text2img", "multimodal-embedding", "multimodal-rerank"
+]
+MessageType = Literal[
+    "text",
+    "file",
+    "blob",
+    "blob_chunk",
+    "json",
+    "link",
+    "image",
+    "image_link",
+    "binary_link",
+    "variable",
+    "log",
+    "retriever_resources",
+]
+
+
+class Part(Struct, frozen=True):
+    """A piece of the content of a prompt message."""
+
+    type: Literal["text", "image", "audio", "video", "document"]
+    data: str | None = None
+    base64_data: str | None = None
+    url: str | None = None
+    encode_format: str | None = None
+    format: str | None = None
+    mime_type: str | None = None
+    detail: str | None = None
+    filename: str | None = None
+
+
+class FunctionCall(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(Struct, frozen=True):
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCall | None = None
+
+
+class LooseMessage(Struct, frozen=True):
+    """A prompt message where only its shape is looked at: the roles and parts of tomorrow pass (http-api 7.4)."""
+
+    role: Required
+    content: str | list[Object]
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class RequestMessage(Struct, frozen=True):
+    """A prompt message where roles and parts are known ones."""
+
+    role: RequestRole
+    content: str | list[Part]
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class AnswerMessage(Struct, frozen=True):
+    """The message in a chunk of a language model."""
+
+    role: Role
+    content: str | list[Part]
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class PromptTool(Struct, frozen=True):
+    name: Required
+    description: str | None = None
+    parameters: Object | None = None
+
+
+class ToolChoice(Struct, frozen=True):
+    mode: Literal["auto", "none", "required", "tool"]
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode == "tool" and not (self.name or "").strip():
+            raise ValueError("mode `tool` needs the name of a tool")
+
+
+class Document(Struct, frozen=True):
+    """A text or an image of a multimodal call."""
+
+    content: Required
+    content_type: Literal["text", "image"]
+
+
+class LLMUsage(Struct, frozen=True):
+    """Prices are decimals, as a number or as text; absent ones count as 0."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    currency: str
+    latency: float
+    prompt_unit_price: Decimal | None = None
+    prompt_price_unit: Decimal | None = None
+    prompt_price: Decimal | None = None
+    completion_unit_price: Decimal | None = None
+    completion_price_unit: Decimal | None = None
+    completion_price: Decimal | None = None
+    total_price: Decimal | None = None
+
+
+class EmbeddingUsage(Struct, frozen=True):
+    tokens: int
+    total_tokens: int
+    currency: str
+    latency: float
+    unit_price: Decimal | None = None
+    price_unit: Decimal | None = None
+    total_price: Decimal | None = None
+
+
+class RankedDocument(Struct, frozen=True):
+    index: int
+    text: str
+    score: float
+
+
+class Voice(Struct, frozen=True):
+    name: Required
+    value: Required
+
+
+class Label(Struct, frozen=True):
+    """An I18nObject whose English text is demanded; all texts are shorter than 1024 characters."""
+
+    en_US: Annotated[str, Meta(min_length=1, max_length=1023)]
+    ja_JP: Annotated[str, Meta(max_length=1023)] | None = None
+    zh_Hans: Annotated[str, Meta(max_length=1023)] | None = None
+    pt_BR: Annotated[str, Meta(max_length=1023)] | None = None
+
+
+class Option(Struct, frozen=True):
+    value: Required
+    label: Label
+    icon: str | None = None
+
+
+class DriveFile(Struct, frozen=True):
+    id: str | None = None
+    name: str | None = None
+    size: int | None = None
+    type: str | None = None
+
+
+class DriveBucket(Struct, frozen=True):
+    bucket: str | None = None
+    files: list[DriveFile] | None = None
+    is_truncated: bool | None = None
+    next_page_parameters: Object | None = None
+
+
+class ListedParameter(Struct, frozen=True):
+    """A runtime parameter of a tool: only known to be an object."""
+
+    name: Any = None

@@ -1,0 +1,121 @@
+"""The calls of plugins: every action of the table is a route, by plugin id for a tenant and by unique identifier (http-api 7, 9, 10)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from attrs import define
+from klein import Klein
+from twisted.internet.defer import CancelledError
+from twisted.web.iweb import IRequest
+from zope.interface import Interface
+
+from difyd.entities.identifier import PluginIdentifier
+from difyd.entities.installation import Installation, RuntimeType
+from difyd.errors import BadRequest
+from difyd.invoke.actions import ACTIONS, Action, Answer
+from difyd.invoke.answers import LastAnswer, event_answer
+from difyd.invoke.invoker import Invoker, decode_request
+from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
+from difyd.web.body import Bodies
+from difyd.web.envelope import failure, success
+from difyd.web.sse import EventStream
+
+PLUGIN_ID: Final = "X-Plugin-ID"
+IDENTIFIER: Final = "X-Plugin-Unique-Identifier"
+TRACE: Final = "traceparent"
+
+
+class IInstallations(Interface):
+    """What a call asks of the catalog."""
+
+    async def find(tenant: str, plugin_id: str) -> Installation:
+        """The version of a plugin that a tenant uses. Raises PluginNotFound."""
+
+
+@define(eq=False)
+class Dispatch:
+    """
+    From a request to the events of its answer.
+
+    The order of the checks is that of http-api 7.1: who is called, is it installed, does it run, is the body right. What fails before the
+    call is made is an envelope with its HTTP status; after that the status is 200 and a failure is the last event.
+    """
+
+    _installations: IInstallations
+    _runtimes: IRuntimes
+    _invoker: Invoker
+    _bodies: Bodies
+    _buffer: int
+    """Bytes that may wait for one client, `PLUGIN_SESSION_BUFFER`."""
+
+    app = Klein()
+
+    async def call(self, request: IRequest, tenant: str, action: Action) -> bytes | None:
+        """One call of a tenant's plugin."""
+        plugin_id = request.getHeader(PLUGIN_ID)
+        if not plugin_id:
+            raise BadRequest("plugin_id is required: send the header X-Plugin-ID")
+        installed = await self._installations.find(tenant, plugin_id)
+        runtime = await self._runtimes.find(tenant, installed.identifier, installed.runtime)
+        return await self._invoke(request, tenant, action, runtime)
+
+    async def call_identified(self, request: IRequest, action: Action) -> bytes | None:
+        """One call of a plugin by its unique identifier; the tenant stands in the body."""
+        identifier = identifier_of(request)
+        kind = RuntimeType.REMOTE if identifier.remote_like else RuntimeType.LOCAL
+        runtime = await self._runtimes.find("", identifier, kind)
+        return await self._invoke(request, None, action, runtime)
+
+    async def _invoke(self, request: IRequest, tenant: str | None, action: Action, runtime: IPluginRuntime) -> bytes | None:
+        called = decode_request(action, await self._bodies.read(request))
+        if tenant is None:
+            tenant = called.tenant
+            if not tenant:
+                raise BadRequest("Key: 'tenant_id' Error:Field validation for 'tenant_id' failed on the 'required' tag: it is missing")
+        trace = request.getHeader(TRACE) or ""
+        if action.answer is Answer.LAST:
+            last = LastAnswer(action.check)
+            try:
+                await self._invoker.run(called, tenant, runtime, last, trace)
+                return success(last.result())
+            except CancelledError:
+                raise
+            except Exception as why:
+                return failure(why)  # HTTP 200: Dify looks into the body only then (decision table)
+        stream = EventStream(request, self._buffer)
+        stream.open()
+        try:
+            await self._invoker.run(called, tenant, runtime, event_answer(action, stream), trace)
+        except CancelledError:
+            raise  # the client has gone, and the session is closed
+        except Exception as why:
+            stream.close(why)
+        else:
+            stream.close()
+        return None
+
+
+def identifier_of(request: IRequest) -> PluginIdentifier:
+    """The plugin that a request below /v2/invoke names. Raises BadRequest, BadIdentifier."""
+    header = request.getHeader(IDENTIFIER)
+    if not header:
+        raise BadRequest(f"{IDENTIFIER} header is required")
+    return PluginIdentifier.parse(header)
+
+
+def _declare(action: Action) -> None:
+    async def call(self: Dispatch, request: IRequest, tenant: str) -> bytes | None:
+        return await self.call(request, tenant, action)
+
+    async def call_identified(self: Dispatch, request: IRequest) -> bytes | None:
+        return await self.call_identified(request, action)
+
+    routes: list[tuple[str, Callable[..., Awaitable[bytes | None]]]] = [(f"/plugin/<tenant>/dispatch/{action.path}", call)]
+    if action.answer is not Answer.LAST:
+        routes.append((f"/v2/invoke/dispatch/{action.path}", call_identified))
+    for path, handler in routes:
+        Dispatch.app.route(path, methods=["POST"])(handler)
+
+
+for _action in ACTIONS:
+    _declare(_action)
