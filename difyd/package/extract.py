@@ -1,0 +1,92 @@
+"""A package becomes a working directory: all of it or nothing (package-format 2.5, local-runtime 3.2)."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from difyd.package.archive import Archive, Entry
+from difyd.package.errors import UnreadablePackage
+
+_FILE_MODE: Final = 0o644
+_FOLDER_MODE: Final = 0o755
+_OURS: Final = (".venv", ".uv-cache")
+"""What the daemon itself puts into a working directory: a package that brings it along would be trusted for it."""
+
+
+def extract_blocking(package: Path, destination: Path) -> None:
+    """
+    Create `destination`, which must not exist or be empty, with all files of the package.
+
+    The directory is filled beside its place, synced, and renamed into it: it appears complete or not at all, whenever the daemon dies. Folders
+    get mode 0755, files 0644; a symbolic link becomes a file that holds its text. Raises UnreadablePackage, and OSError when the disk
+    fails; nothing is left behind then. What a killed daemon leaves is named `.<name>.<random>.extracting` in the parent folder.
+    """
+    destination.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".extracting", dir=destination.parent))
+    try:
+        with Archive.open_blocking(package) as archive:
+            for name in (*archive.folders, *(entry.name for entry in archive.entries)):
+                _refuse_ours(name)
+            _fill(archive, beside)
+        beside.chmod(_FOLDER_MODE)
+        _sync(beside)
+        beside.rename(destination)  # also over an empty directory
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    _sync(destination.parent)
+
+
+def _refuse_ours(name: str) -> None:
+    if PurePosixPath(name).parts[0] in _OURS:
+        raise UnreadablePackage(f'illegal file path in plugin package: "{name}"')
+
+
+def _fill(archive: Archive, root: Path) -> None:
+    """Names have been checked when the archive was opened, and `root` holds no links: no path can leave it."""
+    folders = {root}
+    for folder in archive.folders:
+        _make(root / os.fsdecode(folder.encode("utf-8", "surrogateescape")), folders)
+    for entry in archive.entries:
+        path = root / os.fsdecode(entry.name.encode("utf-8", "surrogateescape"))
+        _make(path.parent, folders)
+        _write(archive, entry, path)
+    for made in folders - {root}:
+        _sync(made)
+
+
+def _make(folder: Path, made: set[Path]) -> None:
+    missing = []
+    while folder not in made:
+        missing.append(folder)
+        folder = folder.parent
+    for step in reversed(missing):
+        try:
+            step.mkdir()
+        except FileExistsError as why:
+            raise UnreadablePackage(f"plugin package has a file and a folder of one name: {step.name}") from why
+        step.chmod(_FOLDER_MODE)  # whatever the umask says
+        made.add(step)
+
+
+def _write(archive: Archive, entry: Entry, path: Path) -> None:
+    try:
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+    except FileExistsError as why:
+        raise UnreadablePackage(f"plugin package has a file and a folder of one name: {entry.name}") from why
+    with open(target, "wb") as file:
+        os.fchmod(target, _FILE_MODE)
+        for piece in archive.stream(entry):
+            file.write(piece)
+        file.flush()
+        os.fsync(target)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
