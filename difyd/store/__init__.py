@@ -1,1 +1,5 @@
-"""What outlives the process: the database, the cache, the blobs."""
+"""
+What outlives a call, and mostly the process: the database, blobs (packages, icons, plugin data), the cache with its leases and messages.
+
+Everything that blocks runs on named threads (`threads`); functions that do end in `_blocking`.
+"""

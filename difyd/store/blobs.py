@@ -1,0 +1,111 @@
+"""
+Blobs: packages, icons and plugin data under keys (state-and-cluster 10, package-format 2.6).
+
+A key is a relative path with `/` between its parts; `:` and `@` stand in it as they are. The layout is the reference's, so that either
+daemon finds what the other one wrote:
+
+    plugin_packages/acme/weather:1.2.0@8f4b…     the package as uploaded
+    plugin/acme/weather:1.2.0@8f4b…              the same bytes, installed
+    assets/<64 hex>.svg                          an icon
+    persistence/<tenant>/acme/weather/<key>      a value of a plugin
+"""
+
+from pathlib import Path
+
+from zope.interface import Attribute, Interface
+
+from difyd.errors import BadRequest, StorageFailed
+
+
+class BlobMissing(StorageFailed):
+    """There is nothing under a key that was to be read. Raised by every store; who asks for an icon answers 404."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"nothing is stored under {key}")
+
+
+class BadKey(BadRequest):
+    """A key that leads out of the store, or into a hidden name of its own."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"invalid key: path traversal attempt detected: {key!r}")
+
+
+class IBlobs(Interface):
+    """
+    The blob store as the reactor thread sees it: one thread hop per operation.
+
+    All of them raise BadKey for a key that is empty, absolute or not in its shortest form (`..`, `.`, `//`, `\\`, NUL), and StorageFailed
+    with the cause when the store cannot be asked: "no" is never a guess. Cancelling gives up the answer; a write that has begun is finished.
+    """
+
+    async def read(key: str) -> bytes:
+        """All of the blob. Raises BlobMissing."""
+
+    async def write(key: str, data: bytes) -> None:
+        """Store `data`, replacing what was there. The blob appears whole or not at all, and survives a power failure once this returns."""
+
+    async def write_file(key: str, source: Path) -> None:
+        """As `write`, with the bytes of a file, which stays as it is. Not held in memory."""
+
+    async def fetch(key: str, destination: Path) -> None:
+        """Write the blob to the file `destination`, replacing it. Raises BlobMissing; then there is no such file."""
+
+    async def copy(source: str, target: str) -> None:
+        """As `write`, with the bytes of another blob. Raises BlobMissing."""
+
+    async def exists(key: str) -> bool:
+        """Is there a blob under this key? A directory is none."""
+
+    async def size(key: str) -> int | None:
+        """Its bytes, None when there is no such blob."""
+
+    async def delete(key: str) -> bool:
+        """Remove it; False when there was nothing."""
+
+    async def list(prefix: str) -> list[str]:
+        """
+        The keys of all blobs below the directory `prefix`, relative to it, sorted; hidden names (leading `.`) left out.
+
+        Empty when there is no such directory.
+        """
+
+
+class IStaged(Interface):
+    """A value on its way into a store; exactly one of the two is called, once."""
+
+    def commit_blocking() -> None:
+        """Put it in place, whole. Raises StorageFailed."""
+
+    def discard_blocking() -> None:
+        """Forget it. Does not raise."""
+
+
+class IObjects(Interface):
+    """
+    A place for blobs, as a thread sees it: the local file system, a bucket. Errors and promises as for IBlobs.
+
+    Safe to be used by several threads at once; of two writers of one key the later wins.
+    """
+
+    kind: str = Attribute("`local`, `s3`, ...: the label in metrics.")
+
+    def open_blocking() -> None:
+        """Once, before anything else: make sure that the place can be used, clear away what a killed daemon left half-written."""
+
+    def read_blocking(key: str) -> bytes: ...
+
+    def write_file_blocking(key: str, source: Path) -> None: ...
+
+    def fetch_blocking(key: str, destination: Path) -> None: ...
+
+    def copy_blocking(source: str, target: str) -> None: ...
+
+    def size_blocking(key: str) -> int | None: ...
+
+    def delete_blocking(key: str) -> bool: ...
+
+    def list_blocking(prefix: str) -> list[str]: ...
+
+    def stage_blocking(key: str, data: bytes) -> IStaged:
+        """Do the slow part of a write (local: beside its place, synced), so that the rest can be done inside a database transaction."""
