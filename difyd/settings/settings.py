@@ -17,11 +17,15 @@ _INSTALLER_CREDENTIALS: Final = ("UV_INDEX_NEXUS_USERNAME", "UV_INDEX_NEXUS_PASS
 
 
 class BadSettings(DaemonError):
-    """The daemon cannot start with what its environment says. Raised before anything is opened; `problems` are sentences for the operator."""
+    """
+    The daemon cannot start with what its environment says. Raised before anything is opened.
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    `problems` are sentences for the operator; `settings` is what could be read, with defaults in place of what could not.
+    """
+
+    def __init__(self, problems: tuple[str, ...], settings: "Settings") -> None:
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems, self.settings = problems, settings
 
 
 # attrs gives values to the last base first: the settings that a derived default looks at stand below the one that looks.
@@ -47,6 +51,8 @@ class Settings(
     Made with keyword arguments in tests (three are required), by `from_environment` in a daemon. Directories are absolute.
     """
 
+    given: frozenset[str] = field(default=frozenset(), eq=False)
+    """Attributes that the environment or the file set; all others have their defaults."""
     warnings: tuple[str, ...] = field(default=(), eq=False)
     """What to log once at the start: names without effect, old names, oddities."""
 
@@ -61,10 +67,10 @@ class Settings(
             file = Path(environment["DIFYD_SETTINGS"])
         found = gather(variables(), environment, file)
         missing = {variable.attribute: "" for variable in variables() if variable.required}
-        settings = cls(**{**missing, **found.values})
+        settings = cls(**{**missing, **found.values}, given=frozenset(found.values))
         wrong = [sentence for variable, sentence in checks.problems(settings) if variable not in found.blamed]
         if problems := (*found.problems, *wrong):
-            raise BadSettings(problems)
+            raise BadSettings(problems, settings)
         return attrs.evolve(settings, warnings=(*found.warnings, *checks.oddities(settings)))
 
     def unsupported(self) -> tuple[str, ...]:
@@ -74,6 +80,11 @@ class Settings(
     def effective(self) -> dict[str, str]:
         """Every variable and its value, fit for a log: secrets and credentials in URLs are masked."""
         return {variable.name: variable.masked(getattr(self, variable.attribute)) for variable in variables()}
+
+    def __repr__(self) -> str:
+        effective = self.effective()
+        given = (name for name in effective if name.lower() in self.given)
+        return f"Settings({', '.join(f'{name}={effective[name]!r}' for name in given)})"
 
     @staticmethod
     def secret_names() -> frozenset[str]:
