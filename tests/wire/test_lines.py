@@ -1,0 +1,55 @@
+"""Lines come out as they went in, wherever the stream was cut."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from difyd.wire.lines import LineBuffer, TooLong
+
+LINES = st.lists(st.binary(min_size=1, max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b"")), max_size=10)
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+class LineBufferTests(SynchronousTestCase):
+    @given(LINES, st.lists(st.integers(0, 500), max_size=8), st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\r\n\r\n"]))
+    def test_any_segmentation(self, lines: list[bytes], places: list[int], newline: bytes) -> None:
+        """Neither the cuts nor the kind of newline nor empty lines make a difference."""
+        buffer = LineBuffer(1000)
+        out = [line for piece in cut(b"".join(line + newline for line in lines), places) for line in buffer.feed(piece)]
+        self.assertEqual(out, [line for line in lines if line])
+        self.assertEqual(buffer.end(), [])
+
+    @given(st.binary(max_size=300), st.lists(st.integers(0, 500), max_size=8))
+    def test_bounded(self, data: bytes, places: list[int]) -> None:
+        """Whatever is fed, less than the limit is held, and no line of the limit or more comes out."""
+        buffer = LineBuffer(16)
+        for piece in cut(data, places):
+            for line in buffer.feed(piece):
+                self.assertTrue(isinstance(line, TooLong) or len(line) < 16)
+            self.assertLess(buffer.held, 16)
+
+    def test_last_line(self) -> None:
+        """What the stream wrote last counts, also without a newline."""
+        buffer = LineBuffer(100)
+        self.assertEqual(buffer.feed(b"one\ntw"), [b"one"])
+        self.assertEqual(buffer.feed(b"o"), [])
+        self.assertEqual(buffer.end(), [b"two"])
+
+    def test_too_long(self) -> None:
+        """An over-long line is announced once, as soon as it is known, and reading goes on after it."""
+        buffer = LineBuffer(10)
+        self.assertEqual(buffer.feed(b"ok\n0123456789"), [b"ok", TooLong(b"0123456789")])
+        self.assertEqual(buffer.feed(b"more of it"), [])
+        self.assertEqual(buffer.feed(b" and the end\nnext\n"), [b"next"])
+        self.assertEqual(buffer.feed(b"01234567890123\nlast\n"), [TooLong(b"01234567890123"), b"last"])
+
+    def test_head_is_bounded(self) -> None:
+        """Of an over-long line only its head is kept."""
+        (line,) = LineBuffer(5000).feed(b"x" * 6000)
+        self.assertEqual(line, TooLong(b"x" * 1024))
