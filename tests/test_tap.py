@@ -63,9 +63,9 @@ class Command(SynchronousTestCase):
 
     def test_no_stale_number(self) -> None:
         """In the foreground no pid file is written, for it could refuse a start after a crash; one that is asked for is."""
-        for arguments, expected in (["-n"], ""), (["-n", "--pidfile", "x.pid"], "x.pid"), ([], "twistd.pid"):
+        for asked, expected in ({"nodaemon": True}, ""), ({"nodaemon": True, "pidfile": "x.pid"}, "x.pid"), ({}, "twistd.pid"):
             twistd = ServerOptions()
-            twistd.parseOptions(arguments)
+            twistd.opts.update(asked)
             options = self.options(**REQUIRED)
             options.parent = twistd
             options.parseOptions([])
