@@ -62,7 +62,7 @@ class MemoryRuntime:
     def request(self) -> Any:
         """The line of the newest session, decoded; it is exactly one."""
         line = self.session.request
-        assert line.endswith(b"\n") and line.count(b"\n") == 1, line
+        assert (line[-1:], line.count(b"\n")) == (b"\n", 1), line
         return msgspec.json.decode(line)
 
     def play(self, *chunks: object, end: bool = True) -> None:

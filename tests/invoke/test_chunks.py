@@ -15,8 +15,9 @@ from difyd.invoke.blobs import OPEN_LIMIT, BlobAssembler
 from difyd.invoke.chunks import llm, message
 
 BY_PATH = {action.path: action for action in ACTIONS}
-LLM = {"model": "m", "prompt_messages": [], "system_fingerprint": None,
-       "delta": {"index": 0, "message": {"role": "assistant", "content": "x", "tool_calls": []}, "usage": None, "finish_reason": None}}  # fmt: skip
+MESSAGE = {"role": "assistant", "content": "x", "tool_calls": []}
+DELTA = {"index": 0, "message": MESSAGE, "usage": None, "finish_reason": None}
+LLM = {"model": "m", "prompt_messages": [], "system_fingerprint": None, "delta": DELTA}
 
 
 def raw(value: object) -> Raw:
@@ -58,7 +59,7 @@ class MessageTests(SynchronousTestCase):
 
 class LLMTests(SynchronousTestCase):
     def changed(self, **delta: Any) -> Any:
-        return json.loads(bytes(llm(raw({**LLM, "delta": {**LLM["delta"], **delta}}))))  # type: ignore[dict-item]
+        return json.loads(bytes(llm(raw({**LLM, "delta": {**DELTA, **delta}}))))
 
     def test_untouched(self) -> None:
         """A chunk without prompt is passed on as the very object."""
