@@ -43,6 +43,5 @@ setup(
             "types-psutil",
         ],
     },
-    entry_points={"console_scripts": []},
     zip_safe=False,
 )
