@@ -6,7 +6,7 @@ from typing import Final
 from attrs import define
 from klein import Klein
 from twisted.internet.defer import CancelledError
-from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 from zope.interface import Interface
 
 from difyd.entities.identifier import PluginIdentifier
@@ -50,7 +50,7 @@ class Dispatch:
 
     app = Klein()
 
-    async def call(self, request: IRequest, tenant: str, action: Action) -> bytes | None:
+    async def call(self, request: Request, tenant: str, action: Action) -> bytes | None:
         """One call of a tenant's plugin."""
         plugin_id = request.getHeader(PLUGIN_ID)
         if not plugin_id:
@@ -59,14 +59,14 @@ class Dispatch:
         runtime = await self._runtimes.find(tenant, installed.identifier, installed.runtime)
         return await self._invoke(request, tenant, action, runtime)
 
-    async def call_identified(self, request: IRequest, action: Action) -> bytes | None:
+    async def call_identified(self, request: Request, action: Action) -> bytes | None:
         """One call of a plugin by its unique identifier; the tenant stands in the body."""
         identifier = identifier_of(request)
         kind = RuntimeType.REMOTE if identifier.remote_like else RuntimeType.LOCAL
         runtime = await self._runtimes.find("", identifier, kind)
         return await self._invoke(request, None, action, runtime)
 
-    async def _invoke(self, request: IRequest, tenant: str | None, action: Action, runtime: IPluginRuntime) -> bytes | None:
+    async def _invoke(self, request: Request, tenant: str | None, action: Action, runtime: IPluginRuntime) -> bytes | None:
         called = decode_request(action, await self._bodies.read(request))
         if tenant is None:
             tenant = called.tenant
@@ -95,7 +95,7 @@ class Dispatch:
         return None
 
 
-def identifier_of(request: IRequest) -> PluginIdentifier:
+def identifier_of(request: Request) -> PluginIdentifier:
     """The plugin that a request below /v2/invoke names. Raises BadRequest, BadIdentifier."""
     header = request.getHeader(IDENTIFIER)
     if not header:
@@ -104,17 +104,17 @@ def identifier_of(request: IRequest) -> PluginIdentifier:
 
 
 def _declare(action: Action) -> None:
-    async def call(self: Dispatch, request: IRequest, tenant: str) -> bytes | None:
+    async def call(self: Dispatch, request: Request, tenant: str) -> bytes | None:
         return await self.call(request, tenant, action)
 
-    async def call_identified(self: Dispatch, request: IRequest) -> bytes | None:
+    async def call_identified(self: Dispatch, request: Request) -> bytes | None:
         return await self.call_identified(request, action)
 
     routes: list[tuple[str, Callable[..., Awaitable[bytes | None]]]] = [(f"/plugin/<tenant>/dispatch/{action.path}", call)]
     if action.answer is not Answer.LAST:
         routes.append((f"/v2/invoke/dispatch/{action.path}", call_identified))
     for path, handler in routes:
-        Dispatch.app.route(path, methods=["POST"])(handler)
+        Dispatch.app.route(path, methods=["POST"], endpoint=path)(handler)
 
 
 for _action in ACTIONS:

@@ -40,10 +40,10 @@ class InvalidRequest(BadRequest):
 
 
 class TooLarge(BadRequest):
-    """A body is larger than its route takes. HTTP 413."""
+    """A body is larger than its route takes. HTTP 413 unless the route says otherwise."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"request body is too large: at most {limit} bytes are accepted")
+    def __init__(self, limit: int, text: str = "") -> None:
+        super().__init__(text or f"request body is too large: at most {limit} bytes are accepted")
 
 
 @frozen
@@ -93,8 +93,8 @@ def failure(why: BaseException) -> bytes:
     return answer(why).body
 
 
-def answer(why: BaseException) -> Answer:
-    """The envelope of an error with its HTTP status. Logs what is not in the table, and tells the client nothing about it."""
+def answer(why: BaseException | None) -> Answer:
+    """The envelope of an error, as a Failure holds it, with its HTTP status. Logs what is not in the table; the client hears nothing of it."""
     shown = next((ON_THE_WIRE[kind] for kind in type(why).__mro__ if kind in ON_THE_WIRE), None)
     if shown is None:
         log.failure("unexpected error in a request", Failure(why))

@@ -1,45 +1,43 @@
 """
-Groups of routes, and how a request finds its handler.
+Groups of routes, and how a path finds its route.
 
-Routes are declared on Klein applications; a group adds what holds for all of them: key, size of bodies, how errors are shown. The table
-made of all groups is asked once for each request, when its head has arrived: paths without a variable, or with none but the tenant, are
-found in a dictionary, the others through Klein's own map. Both run through the same code, with Klein's meaning:
-
-- a handler is `async def f(self, request, **path_parameters)`; its Deferred is cancelled when the client goes away;
-- returns `bytes`: the whole body of the answer, JSON unless the handler set another content type;
-- returns None: the handler wrote the answer itself, it is finished for it if it has not been;
-- raises: the answer is the error's envelope, or, when part of an answer is out already, a broken connection.
+Routes are declared on Klein applications; a group adds what holds for all of them: key, size of bodies, how errors are shown. Paths without a
+variable, or with none but the tenant (nearly all), are found in a dictionary made from those declarations, the others through Klein's own map.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, Self
+from urllib.parse import unquote_to_bytes
 
 from attrs import define, field, frozen
 from klein import Klein
-from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, Rule
 
-MIB = 1024 * 1024
+from difyd.web.auth import Key
+from difyd.web.envelope import Answer, TooLarge, answer
+
+MIB: Final = 1024 * 1024
 
 
 @frozen
 class BodyLimit:
-    """How much body a route takes, and how it refuses more before it has taken it in."""
+    """How much body a route takes, and how it refuses more, if it can before it has been taken in."""
 
     size: int
     status: int = 413
     text: str = ""
     """The message of the -400 envelope; a sentence of ours when it is empty."""
 
+    @property
+    def refusal(self) -> Answer:
+        return Answer(self.status, answer(TooLarge(self.size, self.text)).body)
 
-@define(eq=False)
-class Key:
-    """A secret that requests of a group must carry in a header."""
 
-    header: bytes
-    _secret: bytes = field(repr=False)
-
-    def fits(self, request: IRequest) -> bool:
-        """In constant time."""
-        raise NotImplementedError
+SMALL: Final = BodyLimit(MIB)
+"""For bodies that are bound to fields: they stay in memory."""
 
 
 @define(eq=False)
@@ -47,12 +45,138 @@ class Group:
     """
     The routes of one part.
 
-    `limits` names, by the handler's function name, the routes whose limit differs from `limit`. With `always_ok` errors that a handler
-    raises have HTTP status 200 (management, http-api 13), except InvalidRequest.
+    `limits` names, by endpoint (the handler's function name, unless it was declared otherwise), the routes whose limit differs from `limit`.
     """
 
     app: Klein
     key: Key | None = None
-    limit: BodyLimit = BodyLimit(MIB)
+    limit: BodyLimit = SMALL
     limits: Mapping[str, BodyLimit] = field(factory=dict)
     always_ok: bool = False
+    """Errors that a handler raises have HTTP status 200, except InvalidRequest and bugs of ours (management, http-api 13)."""
+    open_to_the_end: bool = False
+    """Serves also while the daemon drains: health, metrics."""
+
+
+@frozen
+class Mount:
+    """A plain resource that serves everything below a path, such as `/e/`: its `postpath` holds the rest."""
+
+    path: bytes
+    resource: IResource
+    label: str
+    limit: BodyLimit = SMALL
+
+
+@frozen(eq=False)
+class Route:
+    """One method of one path."""
+
+    label: str
+    """Its pattern as metrics show it: `/plugin/:tenant_id/dispatch/tool/invoke`."""
+    limit: BodyLimit
+    group: Group
+    """Of a mounted resource one without routes."""
+    endpoint: str = ""
+    mount: Mount | None = None
+    """Set for what a plain resource serves."""
+
+    @property
+    def is_call(self) -> bool:
+        """Does it call a plugin, for the daemon's own figures?"""
+        return "/dispatch/" in self.label
+
+
+Found = tuple[Route, dict[str, str]]
+"""A route and the parameters of its path."""
+_Methods = dict[bytes, Route]
+
+
+@define(eq=False)
+class Routes:
+    """All routes of the daemon."""
+
+    _fixed: dict[bytes, _Methods] = field(factory=dict, init=False)
+    _of_tenants: dict[bytes, _Methods] = field(factory=dict, init=False)
+    """By what follows `/plugin/<tenant>/`."""
+    _free: list[tuple[MapAdapter, Mapping[str, Route]]] = field(factory=list, init=False)
+    _mounts: list[tuple[bytes, Route]] = field(factory=list, init=False)
+
+    @classmethod
+    def of(cls, groups: Iterable[Group], mounts: Iterable[Mount] = ()) -> Self:
+        routes = cls()
+        for group in groups:
+            routes._add(group)
+        for mount in mounts:
+            route = Route(mount.label, mount.limit, Group(Klein()), mount=mount)
+            routes._mounts.append((mount.path, route))
+        return routes
+
+    def find(self, method: bytes, path: bytes) -> Found | None:
+        """
+        The route for a path as it was sent, None when there is none.
+
+        A slash at the end makes no difference (http-api 1; the Dify API server follows no redirects). `%2F` is a slash like any other.
+        """
+        if b"%" in path:
+            path = unquote_to_bytes(path)
+        found = self._look_up(method, path)
+        if found is None and path.endswith(b"/"):
+            found = self._look_up(method, path[:-1])
+        if found is None:
+            found = self._match(method, path)
+        return found
+
+    def _look_up(self, method: bytes, path: bytes) -> Found | None:
+        parts = path.split(b"/", 3)
+        if len(parts) == 4 and parts[1] == b"plugin" and parts[2]:
+            methods = self._of_tenants.get(parts[3])
+            if methods is not None and method in methods:
+                try:
+                    return methods[method], {"tenant": parts[2].decode()}
+                except UnicodeDecodeError:
+                    return None
+        methods = self._fixed.get(path)
+        return None if methods is None or method not in methods else (methods[method], {})
+
+    def _match(self, method: bytes, path: bytes) -> Found | None:
+        for prefix, route in self._mounts:
+            if path.startswith(prefix):
+                return route, {}
+        try:
+            text = path.decode()
+        except UnicodeDecodeError:
+            return None
+        for adapter, routes in self._free:
+            try:
+                endpoint, parameters = adapter.match(text.rstrip("/"), method.decode())
+            except HTTPException:  # no such path or method; klein would answer a redirect where one slash differs
+                continue
+            return routes[endpoint], dict(parameters)
+        return None
+
+    def _add(self, group: Group) -> None:
+        free: dict[str, Route] = {}
+        for rule in group.app.url_map.iter_rules():
+            route = Route(_label(rule), group.limits.get(rule.endpoint, group.limit), group, rule.endpoint)
+            pattern = rule.rule.rstrip("/")
+            _, tenant, suffix = pattern.partition("/plugin/<tenant>/")
+            if "<" not in pattern:
+                table, path = self._fixed, pattern
+            elif tenant and "<" not in suffix:
+                table, path = self._of_tenants, suffix
+            else:
+                free[rule.endpoint] = route
+                continue
+            for method in rule.methods or ():
+                table.setdefault(path.encode(), {})[method.encode()] = route
+        if free:
+            group.app.url_map.merge_slashes = False
+            group.app.url_map.strict_slashes = False
+            self._free.append((group.app.url_map.bind(""), free))
+
+
+def _label(rule: Rule) -> str:
+    """The pattern in the spelling of the reference's router (configuration 7)."""
+    label = re.sub(r"<path:(\w+)>", r"*\1", rule.rule)
+    return re.sub(r"<(?:\w+:)?(\w+)>", r":\1", label).replace(":tenant", ":tenant_id")

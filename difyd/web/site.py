@@ -1,16 +1,39 @@
 """
 The HTTP server: twisted.web's, with what a plugin daemon needs done differently.
 
-What differs, and why: see the classes. This page states what handlers can rely on; they also run on twisted.web's own `Request`
-(in tests through treq's `StubTreq`), since they use only its interface and the functions of this module.
+- A request is judged by its head: unknown route, key, size. Its body is taken in only if it passes (`difyd.web.channel`).
+- Bodies go to memory or to a file, and are never parsed on the way (`difyd.web.body`).
+- Connections have no time limits: a call may think for ten minutes, and clients keep idle connections as long as they like (http-api 1).
+- The answer's head goes out together with the first bytes of its body (`difyd.web.request`).
 
-- `request.content`: the body, see `difyd.web.body`. Forms are never parsed: `request.args` holds the query alone.
-- `request.write(data)`: the first one carries the head; each is one write to the transport and, on HTTP/1.1, one chunk.
+What handlers rely on is twisted.web's interface, so that they also run on its own `Request`:
+
+- `request.content`: see `difyd.web.body`. `request.args` holds the query alone.
+- `request.write(data)`: one write to the transport and, on HTTP/1.1 without a content length, one chunk.
 - `begin_events(request)`: the answer is a stream of events.
-- `request.registerProducer(producer, True)`: an IPushProducer is told when the client does not keep up.
+- `request.registerProducer(producer, True)`: an IPushProducer is told when the client does not keep up. The request is then finished by it.
 """
 
+# mypy: allow-untyped-calls
+
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web import server
+from twisted.web.http import datetimeToString
 from twisted.web.iweb import IRequest
+
+from difyd.web.body import InThread, SpoolFile
+from difyd.web.channel import Channel
+from difyd.web.envelope import Answer
+from difyd.web.front import Front
+from difyd.web.head import HeadReader
+from difyd.web.request import Request
+from difyd.web.routes import BodyLimit
+from difyd.web.traffic import Traffic
+
+EVENTS: Final = b"text/event-stream"
 
 
 def begin_events(request: IRequest) -> None:
@@ -20,9 +43,62 @@ def begin_events(request: IRequest) -> None:
     Nothing is sent: the head goes out with the first `request.write`, in one piece with it. `request.finish()` without a write answers with an
     empty body of that type.
     """
-    raise NotImplementedError
+    request.setHeader(b"Content-Type", EVENTS)
 
 
-def trace_of(request: IRequest) -> str:
-    """The trace id of a request, 32 hex digits: from its `traceparent`, else made up the first time it is asked for (http-api 18)."""
-    raise NotImplementedError
+class Site(server.Site):
+    """
+    Serves `front` and tells `traffic` of every request.
+
+    Large bodies wait in files in `directory`, written by `in_thread`.
+    """
+
+    protocol = Channel  # type: ignore[assignment]  # twisted.web declares the wrapper that chooses between HTTP/1 and HTTP/2
+    resource: Front
+
+    def __init__(self, reactor: IReactorTime, front: Front, traffic: Traffic, in_thread: InThread, directory: Path) -> None:
+        super().__init__(front, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
+        self.heads = HeadReader()
+        self.channels: set[Channel] = set()
+        self.closing = False
+        self._traffic = traffic
+        self._in_thread = in_thread
+        self._directory = directory
+        self._date = (0, b"")
+
+    def startFactory(self) -> None:
+        """Nothing: the superclass would open its own access log, with a timer that runs every second."""
+
+    def stopFactory(self) -> None:
+        """See startFactory."""
+
+    def admit(self, request: Request) -> BodyLimit | Answer:
+        """A request has begun. How much body it may bring, or how it is refused."""
+        request.began = self.reactor.seconds()
+        self._traffic.began(request)
+        return self.resource.admit(request)
+
+    def log(self, request: Any) -> None:
+        """The answer is complete; twisted.web's hook for access logs."""
+        self.ended(request)
+
+    def ended(self, request: Request) -> None:
+        """The request is over, answered or not."""
+        self._traffic.ended(request, self.reactor.seconds() - request.began)
+
+    def close_idle(self) -> None:
+        """From now on no connection outlives its answer; those without a request are closed."""
+        self.closing = True
+        for channel in list(self.channels):
+            if channel.idle():
+                channel.loseConnection()
+
+    def spool(self, channel: Channel) -> SpoolFile:
+        return SpoolFile(self._in_thread, self._directory, channel.pause_reading, channel.resume_reading)
+
+    def date(self) -> bytes:
+        """Now, as the head of an answer gives it; made once a second."""
+        now = int(self.reactor.seconds())
+        if self._date[0] != now:
+            self._date = (now, datetimeToString(now))
+        return self._date[1]

@@ -2,7 +2,7 @@
 
 from attrs import define, field
 from twisted.internet.interfaces import IPushProducer
-from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 from zope.interface import implementer
 
 from difyd.errors import ClientTooSlow
@@ -20,7 +20,7 @@ class EventStream:
     What cannot be sent waits here, and counts against `limit`; what has been handed to the socket, a few hundred kilobytes at most, does not.
     """
 
-    _request: IRequest
+    _request: Request
     limit: int
     """Bytes that may wait for the client."""
     _waiting: list[bytes] = field(factory=list, init=False)

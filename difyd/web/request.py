@@ -1,0 +1,184 @@
+"""
+One request, from its head to the last byte of its answer.
+
+twisted.web's request without form parsing, and with answers in few pieces: the head goes out in one write with the first bytes of the body,
+and every later write is one chunk in one write.
+"""
+
+# mypy: allow-untyped-calls
+
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import NO_BODY_CODES, parse_qs
+
+from difyd.web.body import Intake, SpoolFile
+from difyd.web.envelope import JSON, Answer, answer
+from difyd.web.head import Fields, Head
+
+if TYPE_CHECKING:
+    from difyd.web.channel import Channel
+    from difyd.web.routes import BodyLimit, Route
+    from difyd.web.site import Site
+
+JOINED: Final = 32 * 1024
+"""A chunk up to this size is copied together with its frame; a larger one is handed to the transport as it is."""
+
+
+class Request(server.Request):
+    """`admit` is called when the head is there, `complete` when the body is; the rest is twisted.web's interface."""
+
+    defaultContentType = None
+    log = Logger()
+    channel: "Channel"
+    site: "Site"
+    refusal: Answer | None = None
+    """Why the request is not served, known by its head."""
+    route: "Route | None" = None
+    parameters: dict[str, str]
+    """Of the path, by name; there when `route` is."""
+    began = 0.0
+    trace = ""
+    _intake: Intake | None = None
+    _limit: "BodyLimit"
+
+    def __init__(self, channel: "Channel", head: Head) -> None:
+        super().__init__(channel, parsePOSTFormSubmission=False)
+        self.site = channel.site
+        self.requestHeaders = Fields(head.fields)
+        self.method, self.uri, self.clientproto = head.method, head.target, head.version
+        self.path, question, query = head.target.partition(b"?")
+        self.args = parse_qs(query, True) if question else {}
+        self._length = head.length
+
+    @property
+    def persistent(self) -> bool:
+        """May the connection be kept after the answer? Connections of HTTP/1.0 never are, as in twisted.web."""
+        if self.clientproto != b"HTTP/1.1":
+            return False
+        values = self.requestHeaders.getRawHeaders(b"Connection")
+        return not values or b"close" not in [token.strip() for token in b",".join(values).lower().split(b",")]
+
+    # in
+
+    def admit(self) -> None:
+        """Ask the site whether the request is welcome, and with how much body."""
+        verdict = self.site.admit(self)
+        if isinstance(verdict, Answer):
+            self.refusal = verdict
+        elif self._length is not None and self._length > verdict.size:
+            self.refusal = verdict.refusal
+        elif self._length != 0:
+            self._limit = verdict
+            self._intake = Intake(self._length, verdict.size, self._spool)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if self._intake is not None and not self._intake.take(data):
+            self._intake = None
+            self.channel.refuse(self, self._limit.refusal)
+
+    def complete(self) -> None:
+        """The body has come, or there is none."""
+        if self.refusal is not None:
+            self.respond(self.refusal)
+            return
+        content = BytesIO() if self._intake is None else self._intake.done()
+        if isinstance(content, Deferred):
+            content.addCallbacks(self._serve, self._refuse)
+        else:
+            self._serve(content)
+
+    def _serve(self, content: IO[bytes]) -> None:
+        if self._disconnected:
+            content.close()
+            return
+        self._intake, self.content = None, content
+        try:
+            self.site.resource.render(self)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def _refuse(self, failure: Failure) -> None:
+        if not self._disconnected:
+            self.respond(answer(failure.value))
+
+    def _spool(self) -> SpoolFile:
+        return self.site.spool(self.channel)
+
+    def connectionLost(self, reason: Failure) -> None:
+        if self._intake is not None:
+            self._intake.close()
+            self._intake = None
+        super().connectionLost(reason)
+        self.site.ended(self)
+
+    # out
+
+    def respond(self, what: Answer) -> None:
+        """The whole answer at once."""
+        self.setResponseCode(what.status)
+        self.setHeader(b"Content-Type", JSON)
+        self.setHeader(b"Content-Length", b"%d" % len(what.body))
+        self.write(what.body)
+        self.finish()
+
+    def processingFailed(self, reason: Failure) -> None:
+        """A resource raised: our bug. Logged, and shown neutrally as long as nothing has been sent."""
+        shown = answer(reason.value)
+        if self.startedWriting or self._disconnected:
+            self.loseConnection()
+        else:
+            self.respond(shown)
+
+    def write(self, data: bytes) -> None:
+        """One write to the transport; the first one carries the head. After a disconnect, and for an answer without a body, `data` is dropped."""
+        if self.finished:
+            raise RuntimeError("write after finish")
+        if self._disconnected:
+            return
+        if not self.startedWriting:
+            self.startedWriting = 1
+            head = self._head()
+        else:
+            head = b""
+        if self._bodyless() or not data:
+            if head:
+                self.channel.write(head)
+            return
+        self.sentLength += len(data)
+        if not self.chunked:
+            self.channel.write(head + data if head else data)
+        elif len(data) <= JOINED:
+            self.channel.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+        else:
+            self.channel.writeSequence([b"%b%x\r\n" % (head, len(data)), data, b"\r\n"])
+
+    def finish(self) -> None:
+        """As in twisted.web; an answer that nothing was written to says that it is empty."""
+        if (
+            not self.startedWriting
+            and not self._disconnected
+            and not self._bodyless()
+            and not self.responseHeaders.hasHeader(b"Content-Length")
+        ):
+            self.responseHeaders.setRawHeaders(b"Content-Length", [b"0"])
+        super().finish()
+
+    def _bodyless(self) -> bool:
+        return self.method == b"HEAD" or self.code in NO_BODY_CODES
+
+    def _head(self) -> bytes:
+        lines = [b"%b %d %b\r\nDate: %b\r\n" % (self.clientproto, self.code, self.code_message, self.site.date())]
+        framed = False
+        for name, values in self.responseHeaders.getAllRawHeaders():
+            framed = framed or name == b"Content-Length"
+            lines += [b"%b: %b\r\n" % (name, value) for value in values]
+        if not framed and self.clientproto == b"HTTP/1.1" and not self._bodyless():
+            self.chunked = 1
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        return b"".join(lines)

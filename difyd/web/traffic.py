@@ -1,0 +1,97 @@
+"""All requests that are under way: counted, logged when they are over, refused when the daemon is about to end."""
+
+import random
+import re
+from typing import Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger, LogLevel
+
+from difyd.telemetry.metrics import Metrics
+from difyd.web.request import Request
+
+_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_SECRET: Final = re.compile(rb"(?i)([?&][^=&]*(?:key|token|secret|passw|sign|auth|credential|code)[^=&]*=)[^&]+")
+"""Parameters whose value does not belong into a log: webhooks carry such."""
+
+
+def trace_of(request: Request) -> str:
+    """The trace id of a request, 32 hex digits: from its `traceparent`, else made up the first time it is asked for (http-api 18)."""
+    if not request.trace:
+        values = request.requestHeaders.getRawHeaders(b"traceparent")
+        match = _TRACEPARENT.fullmatch(values[0]) if values else None
+        # not a secret, so the cheap source of chance will do
+        request.trace = match[1].decode() if match else f"{random.getrandbits(128):032x}"
+    return request.trace
+
+
+@define(eq=False)
+class Traffic:
+    """
+    What the site tells of each request: that it began, and exactly once that it ended.
+
+    `quiet`: paths that are not logged.
+    """
+
+    log = Logger()
+    _metrics: Metrics
+    _quiet: frozenset[bytes] = frozenset()
+    closing: bool = field(default=False, init=False)
+    """Set for good by `close`: new calls are refused."""
+    active: int = field(default=0, init=False)
+    calls: int = field(default=0, init=False)
+    """Those of `active` that are calls of plugins."""
+    _idle: list[Deferred[None]] = field(factory=list, init=False)
+
+    def began(self, request: Request) -> None:
+        self.active += 1
+        if request.route is not None and request.route.is_call:
+            self.calls += 1
+
+    def ended(self, request: Request, seconds: float) -> None:
+        """The request was answered, or its client has gone. One log line."""
+        self.active -= 1
+        route = request.route
+        if route is not None and route.is_call:
+            self.calls -= 1
+        self._metrics.request(request.method.decode("latin-1"), route.label if route is not None else "", request.code, seconds)
+        if request.path not in self._quiet:
+            self._log(request, seconds)
+        if not self.active:
+            self._now_idle()
+
+    def close(self) -> None:
+        """Take no new calls; what is open goes on."""
+        self.closing = True
+
+    def idle(self) -> Deferred[None]:
+        """Fires when nothing is under way; at once when it is so now. Cancelling forgets the waiter."""
+        waiter: Deferred[None] = Deferred(lambda d: self._idle.remove(d) if d in self._idle else None)
+        if self.active:
+            self._idle.append(waiter)
+        else:
+            waiter.callback(None)
+        return waiter
+
+    def _now_idle(self) -> None:
+        waiting, self._idle = self._idle, []
+        for waiter in waiting:
+            waiter.callback(None)
+
+    def _log(self, request: Request, seconds: float) -> None:
+        status = request.code
+        level = LogLevel.info if status < 400 else LogLevel.warn if status < 500 else LogLevel.error
+        uri = request.uri if b"?" not in request.uri else _SECRET.sub(rb"\1***", request.uri)
+        self.log.emit(
+            level,
+            "HTTP request",
+            trace=trace_of(request),
+            tenant=request.parameters.get("tenant", "") if request.route is not None else "",
+            user=request.getHeader("X-User-ID") or "",
+            method=request.method.decode("latin-1"),
+            path=uri.decode("latin-1"),
+            status=status,
+            latency_ms=int(seconds * 1000),
+            client_ip=getattr(request.client, "host", ""),
+        )
