@@ -1,0 +1,88 @@
+"""The daemon's side of `guard.py`: keeps it running and tells it what it would have to kill."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from difyd.runtime.local.owner import VARIABLE
+
+PROGRAM: Final = str(Path(__file__).with_name("guard.py"))
+AGAIN: Final = 1.0
+"""Seconds until a guard that somebody has killed is replaced."""
+
+
+class _Will(ProcessProtocol):
+    def __init__(self, guard: "Guard") -> None:
+        self._guard = guard
+
+    def processExited(self, reason: Failure) -> None:
+        self._guard._exited(self)
+
+    def write(self, line: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(line)
+
+    def hang_up(self) -> None:
+        assert self.transport is not None
+        self.transport.closeStdin()
+
+
+@define(eq=False)
+class Guard:
+    """Starts the guard with the first group, so that a daemon without plugins has no second process."""
+
+    log = Logger()
+
+    _reactor: IReactorProcess
+    _clock: IReactorTime
+    _mark: str
+    _groups: set[int] = field(factory=set, init=False)
+    _will: _Will | None = field(default=None, init=False)
+    _stopping: Deferred[None] | None = field(default=None, init=False)
+
+    def watch(self, group: int) -> None:
+        """Kill `group` should the daemon die."""
+        self._groups.add(group)
+        if self._will is None:
+            self._start()
+        else:
+            self._will.write(b"+%d\n" % group)
+
+    def forget(self, group: int) -> None:
+        """The group is gone; its number may soon be somebody else's."""
+        self._groups.discard(group)
+        if self._will is not None:
+            self._will.write(b"-%d\n" % group)
+
+    async def stop(self) -> None:
+        """End it, and with it what is left of our children; returns when it is gone."""
+        if self._will is not None and self._stopping is None:
+            self._stopping = Deferred()
+            self._will.hang_up()
+            await self._stopping
+
+    def _start(self) -> None:
+        self._will = _Will(self)
+        arguments = [sys.executable, "-I", "-S", PROGRAM, f"{VARIABLE}={self._mark}"]
+        self._reactor.spawnProcess(self._will, arguments[0], arguments, env={}, childFDs={0: "w", 1: 1, 2: 2})
+        for group in self._groups:
+            self._will.write(b"+%d\n" % group)
+
+    def _exited(self, will: _Will) -> None:
+        self._will = None
+        if self._stopping is not None:
+            self._stopping.callback(None)
+            return
+        self.log.warn("the guard of the plugin processes ended; starting another")
+        self._clock.callLater(AGAIN, self._replace)
+
+    def _replace(self) -> None:
+        if self._groups and self._will is None and self._stopping is None:
+            self._start()
