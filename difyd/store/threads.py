@@ -44,14 +44,14 @@ class Threads(Service):
         return answer
 
     def startService(self) -> None:
-        super().startService()
+        Service.startService(self)
         self._pool.start()
 
     def stopService(self) -> Deferred[None]:
         """Takes no more work, lets what was taken come to its end, and joins the threads."""
         if not self.running:
             return succeed(None)
-        super().stopService()
+        Service.stopService(self)
         self._idle = Deferred()
         if not self._busy:
             self._idle.callback(None)

@@ -1,26 +1,68 @@
 """Declarations as they were uploaded: JSON texts by identifier, kept and handed out as they are (state-and-cluster 3.2, 5.2)."""
 
 from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import BindParameter, bindparam, delete, exists, select, union_all
 
 from difyd.entities.identifier import PluginIdentifier
+from difyd.entities.installation import RuntimeType
 from difyd.store.database.engine import Transaction
+from difyd.store.database.statements import chunks, insert_absent
+from difyd.store.database.tables import plugin_declarations, plugins
+
+_WANTED: Final[BindParameter[str]] = bindparam("wanted", expanding=True)
+_GET: Final = union_all(
+    select(plugin_declarations.c.plugin_unique_identifier, plugin_declarations.c.declaration).where(
+        plugin_declarations.c.plugin_unique_identifier.in_(_WANTED)
+    ),
+    select(plugins.c.plugin_unique_identifier, plugins.c.remote_declaration).where(
+        plugins.c.plugin_unique_identifier.in_(_WANTED), plugins.c.install_type == RuntimeType.REMOTE.value
+    ),
+)
+"""Of uploaded plugins, and of those being debugged, which keep theirs in another place."""
 
 
 def get_blocking(transaction: Transaction, identifier: PluginIdentifier) -> bytes | None:
     """The declaration of an uploaded plugin, else that of one being debugged, else None."""
-    raise NotImplementedError
+    return get_many_blocking(transaction, [identifier]).get(identifier)
 
 
 def get_many_blocking(transaction: Transaction, identifiers: Iterable[PluginIdentifier]) -> dict[PluginIdentifier, bytes]:
     """The same for several in one statement; those that are not there are left out."""
-    raise NotImplementedError
+    by_text = {identifier.text: identifier for identifier in identifiers}
+    return {by_text[text]: declaration for text, declaration in texts_blocking(transaction, by_text).items()}
+
+
+def texts_blocking(transaction: Transaction, identifiers: Iterable[str]) -> dict[str, bytes]:
+    """The same by the identifiers' text, which may be none in a row of somebody else's."""
+    found: dict[str, bytes] = {}
+    for piece in chunks(identifiers):
+        for identifier, text in transaction.connection.execute(_GET, {"wanted": piece}):
+            if text:
+                found.setdefault(identifier, text.encode())
+    return found
 
 
 def add_blocking(transaction: Transaction, identifier: PluginIdentifier, text: bytes) -> bool:
     """Keep a declaration unless there is one: the first upload wins. Was this the first?"""
-    raise NotImplementedError
+    stamps = transaction.stamps()
+    insert_absent(
+        transaction.connection,
+        plugin_declarations,
+        **stamps,
+        plugin_unique_identifier=identifier.text,
+        plugin_id=identifier.plugin_id,
+        declaration=text.decode(),
+    )
+    kept = select(plugin_declarations.c.id).where(plugin_declarations.c.plugin_unique_identifier == identifier.text)
+    return transaction.connection.scalar(kept) == stamps["id"]
 
 
 def remove_blocking(transaction: Transaction, identifier: PluginIdentifier) -> bool:
     """Take back what `add_blocking` wrote, for an upload that failed; refused (False) once somebody has the version installed."""
-    raise NotImplementedError
+    in_use = exists().where(plugins.c.plugin_unique_identifier == identifier.text)
+    removed = transaction.connection.execute(
+        delete(plugin_declarations).where(plugin_declarations.c.plugin_unique_identifier == identifier.text, ~in_use)
+    )
+    return removed.rowcount > 0

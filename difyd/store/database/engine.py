@@ -3,23 +3,30 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import Concatenate, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from attrs import field, frozen
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
 
-from difyd.errors import InternalError
+from difyd.store.database import connect, schema
+from difyd.store.database.failures import DatabaseFailed, describe, worth_repeating
 from difyd.store.database.ids import Ids
 from difyd.store.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
-class DatabaseFailed(InternalError):
-    """The database refused a statement or cannot be reached. The text is the driver's, in one line."""
+ATTEMPTS = 3
+"""How often a transaction is tried that the database keeps breaking off."""
+READERS = 4
+"""Threads that read the embedded database at the same time; one more writes."""
 
 
 @frozen(eq=False)
@@ -33,6 +40,10 @@ class Transaction:
     zone: tzinfo = field(default=UTC)
     """In which times are shown."""
 
+    def stamps(self) -> dict[str, object]:
+        """The columns that every new row starts with."""
+        return {"id": self.ids.new(), "created_at": self.moment, "updated_at": self.moment}
+
 
 class Database(Service):
     """
@@ -41,7 +52,7 @@ class Database(Service):
     SQLite has one writer at a time: `writers` is then a pool of one thread, where writes queue instead of polling for the file's lock.
     """
 
-    ids: Ids
+    log = Logger()
 
     def __init__(
         self,
@@ -53,7 +64,30 @@ class Database(Service):
         migrate: bool = True,
         now: Callable[[], float] = time.time,
     ) -> None:
-        raise NotImplementedError
+        self.ids = Ids(now)
+        self.zone = zone
+        self._engine = engine
+        self._readers_engine = connect.reading(engine)
+        self._readers, self._writers = readers, writers
+        self._migrate = migrate
+        self._now = now
+
+    @classmethod
+    def embedded(cls, reactor: IReactorFromThreads, path: Path, *, zone: tzinfo = UTC, migrate: bool = True) -> Self:
+        """SQLite in the file `path`."""
+        return cls(
+            connect.sqlite_engine(path, READERS + 1),
+            readers=Threads(reactor, ThreadPool(0, READERS, "database-read")),
+            writers=Threads(reactor, ThreadPool(0, 1, "database-write")),
+            zone=zone,
+            migrate=migrate,
+        )
+
+    @classmethod
+    def on_server(cls, reactor: IReactorFromThreads, server: connect.Server, *, zone: tzinfo = UTC, migrate: bool = True) -> Self:
+        """PostgreSQL or MySQL: as many threads as connections, made when they are needed."""
+        threads = Threads(reactor, ThreadPool(0, server.open_connections, "database"))
+        return cls(connect.server_engine(server), readers=threads, writers=threads, zone=zone, migrate=migrate)
 
     async def run(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
@@ -62,16 +96,56 @@ class Database(Service):
         The transaction begins with its first statement. When the database broke it off for reasons of its own (deadlock, serialization,
         lock) `work` is called again, so it must be safe to repeat. Raises DatabaseFailed; ShuttingDown when closed.
         """
-        raise NotImplementedError
+        return await self._writers.run(self._run_blocking, self._engine, lambda transaction: work(transaction, *args, **kwargs))
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, for work that only reads: it sees one state of the database and is in no writer's way. Nothing is committed."""
-        raise NotImplementedError
+        return await self._readers.run(self._run_blocking, self._readers_engine, lambda transaction: work(transaction, *args, **kwargs))
 
     def startService(self) -> Deferred[None]:
         """Fires when the database is open and its tables are up to date. Fails with DatabaseFailed."""
-        raise NotImplementedError
+        Service.startService(self)
+        self._readers.startService()
+        self._writers.startService()
+        return Deferred.fromCoroutine(self._open())
 
     def stopService(self) -> Deferred[None]:
         """Lets running transactions end, then closes all connections and joins the threads."""
-        raise NotImplementedError
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._close())
+
+    async def _open(self) -> None:
+        for sentence in await self._writers.run(self._prepare_blocking):
+            self.log.info("database: {change}", change=sentence)
+
+    async def _close(self) -> None:
+        await self._readers.stopService()
+        await self._writers.stopService()
+        self._engine.dispose()
+
+    def _prepare_blocking(self) -> list[str]:
+        try:
+            return schema.prepare_blocking(self._engine, migrate=self._migrate)
+        except SQLAlchemyError as error:
+            raise describe(error) from error
+        except OSError as error:
+            raise DatabaseFailed(f"database: {error}") from error
+
+    def _run_blocking(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._attempt_blocking(engine, work)
+            except SQLAlchemyError as error:
+                if attempt == ATTEMPTS or not worth_repeating(error):
+                    raise describe(error) from error
+        raise AssertionError("unreachable")
+
+    def _attempt_blocking(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
+        with engine.connect() as connection:  # leaving it rolls back what was not committed
+            result = work(Transaction(connection, self.ids, datetime.fromtimestamp(self._now(), UTC), self.zone))
+            if engine is self._engine:
+                connection.commit()
+            return result
+
+
+__all__ = ["ATTEMPTS", "Database", "DatabaseFailed", "Transaction"]

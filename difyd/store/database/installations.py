@@ -1,14 +1,19 @@
 """Who has which plugin: install, upgrade, uninstall, and the look-ups of calls (state-and-cluster 5.3-5.8)."""
 
 from collections.abc import Iterable
+from typing import Any, Final
 
 from attrs import frozen
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
-from difyd.errors import DaemonError
+from difyd.errors import BadIdentifier, DaemonError, InternalError, PluginNotFound
+from difyd.store.database.endpoints import count_blocking
 from difyd.store.database.engine import Transaction
+from difyd.store.database.statements import AnyRow, chunks, insert_absent
+from difyd.store.database.tables import CATEGORIES, plugin_declarations, plugin_installations, plugins, serverless_runtimes
 
 
 class AlreadyInstalled(DaemonError):
@@ -52,33 +57,55 @@ class Repair:
     """The number of installations; 0 when the row is deleted."""
 
 
+_COLUMNS: Final = (
+    plugin_installations.c.id,
+    plugin_installations.c.tenant_id,
+    plugin_installations.c.plugin_unique_identifier,
+    plugin_installations.c.runtime_type,
+)
+_OF_TENANT: Final = select(*_COLUMNS).where(plugin_installations.c.tenant_id == bindparam("tenant"))
+_FIND: Final = _OF_TENANT.where(plugin_installations.c.plugin_id == bindparam("plugin_id"))
+
+
 def find_blocking(transaction: Transaction, tenant: str, plugin_id: str) -> Installation | None:
     """What the tenant has of a plugin, in whatever version: the look-up behind a call."""
-    raise NotImplementedError
+    return _first(transaction.connection.execute(_FIND, {"tenant": tenant, "plugin_id": plugin_id}).first())
 
 
 def find_many_blocking(transaction: Transaction, tenant: str, plugin_ids: Iterable[str]) -> dict[str, Installation]:
     """The same for several plugins in one statement, by plugin id; those that the tenant lacks are left out."""
-    raise NotImplementedError
+    found = {}
+    for piece in chunks(plugin_ids):
+        for row in transaction.connection.execute(_OF_TENANT.where(plugin_installations.c.plugin_id.in_(piece)), {"tenant": tenant}):
+            installation = _read(row)
+            found[installation.identifier.plugin_id] = installation
+    return found
 
 
 def by_id_blocking(transaction: Transaction, tenant: str, installation_id: str) -> Installation | None:
-    raise NotImplementedError
+    statement = _OF_TENANT.where(plugin_installations.c.id == installation_id)
+    return _first(transaction.connection.execute(statement, {"tenant": tenant}).first())
 
 
 def by_identifier_blocking(transaction: Transaction, tenant: str, identifier: PluginIdentifier) -> Installation | None:
     """The installation of exactly this version."""
-    raise NotImplementedError
+    found = find_blocking(transaction, tenant, identifier.plugin_id)
+    return found if found is not None and found.identifier == identifier else None
 
 
 def in_use_blocking(transaction: Transaction, identifier: PluginIdentifier) -> bool:
     """Has any tenant this version installed (http-api 14.7)?"""
-    raise NotImplementedError
+    statement = select(plugin_installations.c.id).where(plugin_installations.c.plugin_unique_identifier == identifier.text).limit(1)
+    return transaction.connection.scalar(statement) is not None
 
 
 def identifiers_blocking(transaction: Transaction, runtime: RuntimeType) -> list[PluginIdentifier]:
     """All versions that somebody has installed and that run this way, in the order of their first installation."""
-    raise NotImplementedError
+    statement = (
+        select(plugins.c.plugin_unique_identifier).where(plugins.c.install_type == runtime.value).order_by(plugins.c.created_at, plugins.c.id)
+    )
+    found = map(_identifier, transaction.connection.scalars(statement))
+    return [identifier for identifier in found if identifier is not None and _runtime(identifier, runtime.value) == runtime]
 
 
 def install_blocking(
@@ -97,7 +124,34 @@ def install_blocking(
     `meta` is the JSON object that the caller gave, kept as it is. The endpoint counters start with what earlier installations of this plugin
     id have left (12.1). For `remote` the declaration is kept in the `plugins` row. Raises AlreadyInstalled.
     """
-    raise NotImplementedError
+    connection = transaction.connection
+    _ensure_plugin(transaction, identifier, declaration, runtime, source, manifest_type="")
+    _lock_plugins(transaction, identifier)  # one install of this version at a time
+    if (already := find_blocking(transaction, tenant, identifier.plugin_id)) is not None:
+        raise AlreadyInstalled(already)
+    stamps = transaction.stamps()
+    setups, active = count_blocking(transaction, tenant, identifier.plugin_id)
+    insert_absent(
+        connection,
+        plugin_installations,
+        **stamps,
+        tenant_id=tenant,
+        plugin_id=identifier.plugin_id,
+        plugin_unique_identifier=identifier.text,
+        runtime_type=runtime.value,
+        endpoints_setups=setups,
+        endpoints_active=active,
+        source=source,
+        meta=meta.decode(),
+    )
+    installation = find_blocking(transaction, tenant, identifier.plugin_id)
+    if installation is None:
+        raise InternalError(f"the installation of {identifier} could not be written")
+    if installation.id != stamps["id"]:
+        raise AlreadyInstalled(installation)  # another version of it came in between
+    _count_references(transaction, identifier)
+    _add_providers(transaction, tenant, identifier, declaration)
+    return installation
 
 
 def upgrade_blocking(
@@ -117,14 +171,164 @@ def upgrade_blocking(
     Id, time of creation, endpoint counters and runtime type of the installation stay. Raises PluginNotFound with the text
     `plugin has not been installed` when the tenant does not have `old` (any more).
     """
-    raise NotImplementedError
+    parameters = {"tenant": tenant, "plugin_id": old.plugin_id}
+    installation = _first(transaction.connection.execute(_FIND.with_for_update(), parameters).first())
+    if installation is None or installation.identifier != old:
+        raise PluginNotFound("plugin has not been installed")
+    _ensure_plugin(transaction, new, declaration, runtime, source, manifest_type="plugin")
+    _lock_plugins(transaction, old, new)
+    transaction.connection.execute(
+        update(plugin_installations)
+        .where(plugin_installations.c.id == installation.id)
+        .values(plugin_unique_identifier=new.text, plugin_id=new.plugin_id, source=source, meta=meta.decode(), updated_at=transaction.moment)
+    )
+    models = _remove_providers(transaction, tenant, old.plugin_id)
+    _add_providers(transaction, tenant, new, declaration)
+    _count_references(transaction, new)
+    gone = _release(transaction, old)
+    return Upgraded(
+        Installation(installation.id, tenant, new, installation.runtime), old if gone else None, models or "model" in declaration.kinds()
+    )
 
 
 def uninstall_blocking(transaction: Transaction, tenant: str, installation_id: str) -> Removed | None:
     """Remove an installation and, with the last one, its version (5.7); None when the tenant has no such installation. Endpoints stay."""
-    raise NotImplementedError
+    mine = _OF_TENANT.where(plugin_installations.c.id == installation_id).with_for_update()
+    installation = _first(transaction.connection.execute(mine, {"tenant": tenant}).first())
+    if installation is None:
+        return None
+    _lock_plugins(transaction, installation.identifier)
+    transaction.connection.execute(delete(plugin_installations).where(plugin_installations.c.id == installation.id))
+    models = _remove_providers(transaction, tenant, installation.identifier.plugin_id)
+    return Removed(installation, _release(transaction, installation.identifier), models)
 
 
 def repair_blocking(transaction: Transaction) -> list[Repair]:
-    """Make `refers` of every version the number of its installations (12.1); for the start of a daemon."""
-    raise NotImplementedError
+    """
+    Make `refers` of every version the number of its installations (12.1); for the start of a daemon.
+
+    A version that nobody has loses its row, and no node starts it any more; its declaration stays, as after an upload.
+    """
+    connection = transaction.connection
+    counted = (
+        select(
+            plugin_installations.c.plugin_unique_identifier, func.min(plugin_installations.c.runtime_type), func.count().label("installations")
+        )
+        .where(plugin_installations.c.plugin_unique_identifier.is_not(None))
+        .group_by(plugin_installations.c.plugin_unique_identifier)
+    )
+    installed = {text: (runtime, count) for text, runtime, count in connection.execute(counted)}
+    rows = select(plugins.c.plugin_unique_identifier, plugins.c.refers).order_by(plugins.c.plugin_unique_identifier).with_for_update()
+    referred = {row.plugin_unique_identifier: row.refers for row in connection.execute(rows)}
+    repairs = []
+    for text, refers in referred.items():
+        _, count = installed.get(text, ("", 0))
+        if count == refers:
+            continue
+        mine = plugins.c.plugin_unique_identifier == text
+        connection.execute(update(plugins).where(mine).values(refers=count) if count else delete(plugins).where(mine))
+        repairs.append(Repair(text, refers or 0, count))
+    for text, (runtime, count) in installed.items():
+        if text not in referred and (identifier := _identifier(text)) is not None:
+            _insert_plugin(transaction, identifier, install_type=runtime, refers=count)
+            repairs.append(Repair(text, -1, count))
+    return repairs
+
+
+def _ensure_plugin(
+    transaction: Transaction, identifier: PluginIdentifier, declaration: Declaration, runtime: RuntimeType, source: str, manifest_type: str
+) -> None:
+    remote = declaration.text.decode() if runtime is RuntimeType.REMOTE else "{}"
+    _insert_plugin(transaction, identifier, install_type=runtime.value, remote_declaration=remote, source=source, manifest_type=manifest_type)
+
+
+def _insert_plugin(transaction: Transaction, identifier: PluginIdentifier, **values: Any) -> None:
+    insert_absent(
+        transaction.connection,
+        plugins,
+        **transaction.stamps(),
+        plugin_unique_identifier=identifier.text,
+        plugin_id=identifier.plugin_id,
+        **{"refers": 0, "manifest_type": "", "remote_declaration": "{}", "source": "", **values},
+    )
+
+
+def _lock_plugins(transaction: Transaction, *identifiers: PluginIdentifier) -> None:
+    """Always in the same order, so that two upgrades in opposite directions do not wait for each other."""
+    texts = sorted(identifier.text for identifier in identifiers)
+    column = plugins.c.plugin_unique_identifier
+    transaction.connection.execute(select(plugins.c.id).where(column.in_(texts)).order_by(column).with_for_update()).all()
+
+
+def _count_references(transaction: Transaction, identifier: PluginIdentifier) -> int:
+    """
+    Set `refers` to the number of installations, and say it. Counting instead of adding also heals a wrong number.
+
+    The caller holds the row, as does everybody else who adds or removes an installation of this version. `updated_at` stays (2.4).
+    """
+    statement = select(func.count()).select_from(plugin_installations).where(plugin_installations.c.plugin_unique_identifier == identifier.text)
+    count = transaction.connection.scalar(statement) or 0
+    transaction.connection.execute(update(plugins).where(plugins.c.plugin_unique_identifier == identifier.text).values(refers=count))
+    return count
+
+
+def _release(transaction: Transaction, identifier: PluginIdentifier) -> bool:
+    """An installation of this version went. Was it the last one? Then its rows go too."""
+    if _count_references(transaction, identifier):
+        return False
+    for table in (plugins, plugin_declarations, serverless_runtimes):
+        transaction.connection.execute(delete(table).where(table.c.plugin_unique_identifier == identifier.text))
+    return True
+
+
+def _add_providers(transaction: Transaction, tenant: str, identifier: PluginIdentifier, declaration: Declaration) -> None:
+    for kind in declaration.kinds():
+        transaction.connection.execute(
+            insert(CATEGORIES[kind]).values(
+                **transaction.stamps(),
+                tenant_id=tenant,
+                provider=declaration.provider(kind),
+                plugin_unique_identifier=identifier.text,
+                plugin_id=identifier.plugin_id,
+            )
+        )
+
+
+def _remove_providers(transaction: Transaction, tenant: str, plugin_id: str) -> bool:
+    """
+    Of all kinds, whatever the declaration says: so a plugin whose declaration is lost can be removed too.
+
+    Was there a provider of models?
+    """
+    models = CATEGORIES["model"]
+    had_models = select(models.c.id).where(models.c.tenant_id == tenant, models.c.plugin_id == plugin_id).limit(1)
+    found = transaction.connection.scalar(had_models) is not None
+    for table in CATEGORIES.values():
+        transaction.connection.execute(delete(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id))
+    return found
+
+
+def _first(row: AnyRow | None) -> Installation | None:
+    return None if row is None else _read(row)
+
+
+def _read(row: AnyRow) -> Installation:
+    identifier = _identifier(row.plugin_unique_identifier)
+    try:
+        if identifier is not None:
+            return Installation(row.id, row.tenant_id, identifier, _runtime(identifier, row.runtime_type))
+    except ValueError:
+        pass  # a runtime type that nobody knows is as good as no identifier
+    raise InternalError(f"the database holds an installation that cannot be read: {row.id}")
+
+
+def _identifier(text: str | None) -> PluginIdentifier | None:
+    try:
+        return PluginIdentifier.parse(text or "")
+    except BadIdentifier:
+        return None
+
+
+def _runtime(identifier: PluginIdentifier, name: str) -> RuntimeType:
+    """Rows of older daemons whose author is a tenant are debugged plugins, whatever they say (4.1)."""
+    return RuntimeType.REMOTE if identifier.remote_like else RuntimeType(name)

@@ -5,26 +5,33 @@ Pages are `OFFSET (page - 1) * size LIMIT size`, newest first by time of creatio
 declaration cannot be read is left out and named in `Page.broken`: a console that shows 49 of 50 plugins is worth more than none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
+import msgspec
 from attrs import field, frozen
+from msgspec import Raw, Struct
+from sqlalchemy import Select, bindparam, exists, func, select
 
+from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
+from difyd.errors import InternalError
+from difyd.store.database.declarations import texts_blocking
 from difyd.store.database.engine import Transaction
-from difyd.store.database.records import (
-    AgentRecord,
-    BatchRecord,
-    BindingRecord,
-    InstallationRecord,
-    MissingRecord,
-    Page,
-    ProviderRecord,
-)
+from difyd.store.database.records import AgentRecord, BatchRecord, BindingRecord, InstallationRecord, MissingRecord, Page, ProviderRecord
+from difyd.store.database.statements import AnyRow, chunks, newest_first
+from difyd.store.database.tables import CATEGORIES as TABLES
+from difyd.store.database.tables import plugin_installations
+from difyd.store.database.times import rfc3339
 
-CATEGORIES = ("tool", "model", "extension", "agent-strategy", "datasource", "trigger")
+R = TypeVar("R", bound=Struct)
+
+CATEGORIES: Final = ("tool", "model", "extension", "agent-strategy", "datasource", "trigger")
 """As the wire spells them; every plugin is in exactly one."""
-BATCH = 256
-"""Rows of a batch look-up at most."""
+_BATCH: Final = 256
+"""Rows of a batch look-up at most (state-and-cluster 5.11), and of one step of a search."""
+_KINDS: Final = {"tool": "tool", "model": "model", "agent-strategy": "agent_strategy", "datasource": "datasource", "trigger": "trigger"}
+"""Category of the wire to kind of declaration; `extension` is what has none of these."""
 
 
 @frozen
@@ -39,46 +46,269 @@ class Filter:
     """Of the label and the description, with `en_US` standing in."""
 
 
+class _Head(Struct, frozen=True):
+    """As much of a declaration as a record of an installation shows; decoding it also proves that the rest is JSON."""
+
+    name: str = ""
+    version: str = ""
+    verified: bool = False
+
+
+class _Meta(Struct, frozen=True):
+    meta: Raw = Raw(b"{}")
+
+
+_head = msgspec.json.Decoder(_Head)
+_meta = msgspec.json.Decoder(_Meta)
+_object = msgspec.json.Decoder(dict[str, Raw])
+_INSTALLED: Final = select(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
+_NEWEST: Final = _INSTALLED.order_by(*newest_first(plugin_installations))
+
+
 def installed_blocking(transaction: Transaction, tenant: str, page: int, size: int) -> Page[InstallationRecord]:
     """http-api 14.1, with `total`."""
-    raise NotImplementedError
+    rows = transaction.connection.execute(_page(_NEWEST, page, size), {"tenant": tenant}).all()
+    total = len(rows)
+    if page > 1 or total == size:
+        mine = plugin_installations.c.tenant_id == tenant
+        total = transaction.connection.scalar(select(func.count()).select_from(plugin_installations).where(mine)) or 0
+    found, broken = _with_declarations(transaction, rows, _installation)
+    return Page(found, total=total, broken=broken)
 
 
 def category_blocking(transaction: Transaction, tenant: str, category: str, page: int, size: int, wanted: Filter) -> Page[InstallationRecord]:
-    """http-api 14.2, with `more`. `category` is one of CATEGORIES."""
-    raise NotImplementedError
+    """
+    http-api 14.2, with `more`. `category` is one of CATEGORIES.
+
+    Reads on, newest first, until one plugin after the page is found: only the declarations say which ones belong to it.
+    """
+
+    def matching(transaction: Transaction, row: AnyRow, text: bytes) -> InstallationRecord | None:
+        declaration = Declaration.decode(text)
+        return _installation(transaction, row, text) if _matches(row, declaration, category, wanted) else None
+
+    end = page * size
+    found: list[InstallationRecord] = []
+    broken: tuple[str, ...] = ()
+    step = 1
+    while len(found) <= end:
+        rows = transaction.connection.execute(_page(_NEWEST, step, _BATCH), {"tenant": tenant}).all()
+        more, unread = _with_declarations(transaction, rows, matching)
+        found += more
+        broken += unread
+        step += 1
+        if len(rows) < _BATCH:
+            break
+    return Page(found[end - size : end], more=len(found) > end, broken=broken)
 
 
 def plugin_ids_blocking(transaction: Transaction, tenant: str, category: str) -> list[str]:
     """http-api 14.3: newest first, each once."""
-    raise NotImplementedError
+    if kind := _KINDS.get(category):
+        table = TABLES[kind]
+        statement = select(table.c.plugin_id).where(table.c.tenant_id == tenant).order_by(*newest_first(table))
+    else:
+        table = plugin_installations
+        providers = (
+            exists().where(other.c.tenant_id == table.c.tenant_id, other.c.plugin_id == table.c.plugin_id) for other in TABLES.values()
+        )
+        statement = select(table.c.plugin_id).where(table.c.tenant_id == tenant, *(~has for has in providers)).order_by(*newest_first(table))
+    return list(dict.fromkeys(transaction.connection.scalars(statement)))
 
 
 def batch_blocking(transaction: Transaction, tenant: str, plugin_ids: Sequence[str]) -> Page[BatchRecord]:
     """http-api 14.4: those of them that are installed."""
-    raise NotImplementedError
+    statement = _NEWEST.where(plugin_installations.c.plugin_id.in_(list(plugin_ids))).limit(_BATCH)
+    rows = transaction.connection.execute(statement, {"tenant": tenant}).all()
+    found, broken = _with_declarations(transaction, rows, _batch)
+    return Page(found, broken=broken)
 
 
 def missing_blocking(transaction: Transaction, tenant: str, identifiers: Sequence[PluginIdentifier]) -> list[MissingRecord]:
     """http-api 14.5: in the order asked."""
-    raise NotImplementedError
+    columns = plugin_installations.c
+    present: dict[str, str] = {}
+    for piece in chunks(identifier.plugin_id for identifier in identifiers):
+        statement = select(columns.plugin_id, columns.plugin_unique_identifier).where(columns.tenant_id == tenant, columns.plugin_id.in_(piece))
+        present.update((row.plugin_id, row.plugin_unique_identifier) for row in transaction.connection.execute(statement))
+    return [
+        MissingRecord(identifier.text, current)
+        for identifier in identifiers
+        if (current := present.get(identifier.plugin_id, "")) != identifier.text
+    ]
 
 
 def tools_exist_blocking(transaction: Transaction, tenant: str, providers: Iterable[tuple[str, str]]) -> list[bool]:
     """http-api 14.9: is there this (plugin id, provider)? In the order asked."""
-    raise NotImplementedError
+    asked, table = list(providers), TABLES["tool"]
+    present: set[tuple[str, str]] = set()
+    for piece in chunks(plugin_id for plugin_id, _ in asked):
+        statement = select(table.c.plugin_id, table.c.provider).where(table.c.tenant_id == tenant, table.c.plugin_id.in_(piece))
+        present.update((row.plugin_id, row.provider) for row in transaction.connection.execute(statement))
+    return [pair in present for pair in asked]
 
 
 def providers_blocking(transaction: Transaction, tenant: str, kind: str, page: int, size: int) -> Page[ProviderRecord]:
     """http-api 14.11, 14.13. `kind` is one of `entities.declaration.PROVIDER_KINDS`; agent strategies come as AgentRecords."""
-    raise NotImplementedError
+    table = TABLES[kind]
+    statement = select(table).where(table.c.tenant_id == tenant).order_by(*newest_first(table))
+    rows = transaction.connection.execute(_page(statement, page, size)).all()
+    found, broken = _with_declarations(transaction, rows, _provider(kind))
+    return Page(found, broken=broken)
 
 
 def provider_blocking(transaction: Transaction, tenant: str, kind: str, plugin_id: str, provider: str) -> ProviderRecord | AgentRecord | None:
     """http-api 14.14. Raises InternalError when it is there and its declaration cannot be read."""
-    raise NotImplementedError
+    table = TABLES[kind]
+    statement = select(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id, table.c.provider == provider)
+    rows = transaction.connection.execute(statement.order_by(*newest_first(table)).limit(1)).all()
+    found, broken = _with_declarations(transaction, rows, _provider(kind))
+    if broken:
+        raise InternalError(f"the declaration of {broken[0]} cannot be read")
+    return found[0] if found else None
 
 
 def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingRecord]:
     """http-api 14.12: newest installation first, the first per (plugin id, provider)."""
-    raise NotImplementedError
+    models, installed = TABLES["model"].c, plugin_installations.c
+    statement = (
+        select(plugin_installations, models.provider)
+        .join(
+            TABLES["model"],
+            (models.tenant_id == installed.tenant_id)
+            & (models.plugin_id == installed.plugin_id)
+            & (models.plugin_unique_identifier == installed.plugin_unique_identifier),
+        )
+        .where(installed.tenant_id == tenant)
+        .order_by(*newest_first(plugin_installations), models.id)
+    )
+    first: dict[tuple[str, str], AnyRow] = {}
+    for row in transaction.connection.execute(statement):
+        first.setdefault((row.plugin_id, row.provider), row)
+    found, broken = _with_declarations(transaction, list(first.values()), _binding)
+    return Page(found, broken=broken)
+
+
+def _page(statement: Select[*tuple[Any, ...]], page: int, size: int) -> Select[*tuple[Any, ...]]:
+    return statement.offset((page - 1) * size).limit(size)
+
+
+def _with_declarations(
+    transaction: Transaction, rows: Sequence[AnyRow], make: Callable[[Transaction, AnyRow, bytes], R | None]
+) -> tuple[list[R], tuple[str, ...]]:
+    """
+    A record of each row and its declaration, all of which come in one statement; and the identifiers of rows without a readable one.
+
+    Not a join: a database that sorts rows would carry the texts along.
+    """
+    texts = texts_blocking(transaction, (row.plugin_unique_identifier for row in rows))
+    found, broken = [], []
+    for row in rows:
+        try:
+            record = make(transaction, row, texts[row.plugin_unique_identifier])
+        except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            broken.append(str(row.plugin_unique_identifier))
+        else:
+            if record is not None:
+                found.append(record)
+    return found, tuple(broken)
+
+
+def _installation(transaction: Transaction, row: AnyRow, text: bytes) -> InstallationRecord:
+    head = _head.decode(text)
+    return InstallationRecord(
+        id=row.id,
+        name=head.name,
+        plugin_id=row.plugin_id,
+        tenant_id=row.tenant_id,
+        plugin_unique_identifier=row.plugin_unique_identifier,
+        endpoints_active=row.endpoints_active or 0,
+        endpoints_setups=row.endpoints_setups or 0,
+        installation_id=row.id,
+        declaration=Raw(text),
+        runtime_type=row.runtime_type,
+        version=head.version,
+        created_at=rfc3339(row.created_at, transaction.zone),
+        updated_at=rfc3339(row.updated_at, transaction.zone),
+        source=row.source or "",
+        checksum=row.plugin_unique_identifier.rpartition("@")[2],
+        meta=_meta_of(row),
+    )
+
+
+def _batch(transaction: Transaction, row: AnyRow, text: bytes) -> BatchRecord:
+    _head.decode(text)
+    return BatchRecord(
+        id=row.id,
+        created_at=rfc3339(row.created_at, transaction.zone),
+        updated_at=rfc3339(row.updated_at, transaction.zone),
+        tenant_id=row.tenant_id,
+        plugin_id=row.plugin_id,
+        plugin_unique_identifier=row.plugin_unique_identifier,
+        runtime_type=row.runtime_type,
+        endpoints_setups=row.endpoints_setups or 0,
+        endpoints_active=row.endpoints_active or 0,
+        source=row.source or "",
+        meta=_meta_of(row),
+        version=_version(row),
+        checksum=row.plugin_unique_identifier.rpartition("@")[2],
+        declaration=Raw(text),
+    )
+
+
+def _binding(_transaction: Transaction, row: AnyRow, text: bytes) -> BindingRecord:
+    return BindingRecord(
+        provider=row.provider,
+        installation_id=row.id,
+        plugin_id=row.plugin_id,
+        plugin_unique_identifier=row.plugin_unique_identifier,
+        runtime_type=row.runtime_type,
+        source=row.source or "",
+        version=_version(row),
+        verified=_head.decode(text).verified,
+    )
+
+
+def _provider(kind: str) -> Callable[[Transaction, AnyRow, bytes], ProviderRecord]:
+    def make(transaction: Transaction, row: AnyRow, text: bytes) -> ProviderRecord:
+        part = Declaration.decode(text).part(kind)
+        if part is None:
+            raise KeyError(kind)  # a row that its declaration does not bear out
+        facts: dict[str, Any] = {
+            "id": row.id,
+            "created_at": rfc3339(row.created_at, transaction.zone),
+            "updated_at": rfc3339(row.updated_at, transaction.zone),
+            "tenant_id": row.tenant_id,
+            "provider": row.provider,
+            "plugin_unique_identifier": row.plugin_unique_identifier,
+            "plugin_id": row.plugin_id,
+            "declaration": Raw(part),
+        }
+        return AgentRecord(**facts, meta=_meta.decode(text).meta) if kind == "agent_strategy" else ProviderRecord(**facts)
+
+    return make
+
+
+def _meta_of(row: AnyRow) -> Raw:
+    """What the installer gave, which must be an object for the client; anything else is shown as an empty one."""
+    text: str = row.meta or "{}"
+    try:
+        _object.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        text = "{}"
+    return Raw(text.encode())
+
+
+def _version(row: AnyRow) -> str:
+    identifier: str = row.plugin_unique_identifier
+    return identifier.partition(":")[2].partition("@")[0]
+
+
+def _matches(row: AnyRow, declaration: Declaration, category: str, wanted: Filter) -> bool:
+    if declaration.category != category or (wanted.tags and wanted.tags.isdisjoint(declaration.view.tags)):
+        return False
+    if not wanted.query:
+        return True
+    view, query = declaration.view, wanted.query.lower()
+    words = (row.plugin_id, view.name, *(words.get(wanted.language) or words.get("en_US", "") for words in (view.label, view.description)))
+    return any(query in text.lower() for text in words)
