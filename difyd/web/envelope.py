@@ -28,6 +28,7 @@ from difyd.errors import (
     ShuttingDown,
     Unauthorized,
 )
+from difyd.wire.text import escape_separators
 
 log = Logger()
 
@@ -103,21 +104,9 @@ def answer(why: BaseException | None) -> Answer:
     return Answer(shown.status, _encode(shown, text))
 
 
-def one_line(json: bytes) -> bytes:
-    """`json` without the three characters, other than line feeds, at which a client's line splitter would cut it (dify-client 4.2)."""
-    if json.isascii():
-        return json
-    for character, escape in _SEPARATORS:
-        json = json.replace(character, escape)
-    return json
-
-
-_SEPARATORS: Final = tuple((chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029))
-
-
 def _encode(shown: Shown, text: str) -> bytes:
     inner = msgspec.json.encode({"message": _valid(text), "error_type": shown.error_type, "args": None}).decode()
-    return one_line(msgspec.json.encode({"code": shown.code, "message": inner}))
+    return escape_separators(msgspec.json.encode({"code": shown.code, "message": inner}))
 
 
 def _valid(text: str) -> str:

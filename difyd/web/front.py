@@ -9,7 +9,7 @@ The root of the site: admits requests by their head and runs their handlers, wit
 
 # mypy: allow-untyped-calls
 
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from attrs import define, evolve, field
@@ -22,11 +22,8 @@ from twisted.web.server import NOT_DONE_YET
 from difyd.errors import DaemonError, ShuttingDown, Unauthorized
 from difyd.web.envelope import JSON, Answer, InvalidRequest, answer
 from difyd.web.request import Request
-from difyd.web.routes import BodyLimit, Group, Mount, Routes
+from difyd.web.routes import NO_ROUTE, BodyLimit, Group, Mount, Routes
 from difyd.web.traffic import Traffic
-
-NO_ROUTE: Final = Answer(404, b'{"code":"not_found","message":"route not found"}')
-"""For unknown paths and for known ones with another method, whoever asks (http-api 1)."""
 
 
 class Front(Resource):

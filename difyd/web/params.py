@@ -15,35 +15,37 @@ ignored. What does not fit is collected, one line for each field, and raised as 
     Key: 'Listing.PageSize' Error:Field validation for 'PageSize' failed on the 'max' tag: page_size must be a whole number from 1 to 256
 """
 
-import json
+import re
 from collections.abc import Callable, Collection
+from copy import copy
 from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
 from attrs import field, frozen
+from twisted.web.iweb import IRequest
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import BadIdentifier
 from difyd.web.envelope import InvalidRequest
-from difyd.web.request import Request
+from difyd.wire.text import mend_surrogates, utf8
 
 T = TypeVar("T")
 
 _RULE: Final = "difyd.web.params"
 _MISSING: Final = object()
+_object_of: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
-def bind(kind: type[T], request: Request, **path: str) -> T:
+def bind(kind: type[T], request: IRequest, **path: str) -> T:
     """
     The value of `kind` that `request` carries: its query, over that the members of a JSON body, over both the `path` parameters.
 
-    Reads the body at once, so the route must be one whose bodies stay in memory. Raises InvalidRequest.
+    Reads the body at once, so the route must be one whose bodies stay in memory (SMALL). Raises InvalidRequest.
     """
-    given: dict[str, Any] = {name.decode("utf-8", "replace"): _Query(values) for name, values in request.args.items()}
-    given |= _members(request)
-    given |= path
-    return _bind(kind, given, kind.__name__)
+    query = {_text(name): _Query(map(_text, values)) for name, values in request.args.items()}
+    return _bind(kind, {**query, **_members(request), **path}, kind.__name__)
 
 
 def text(*, required: bool = True, longest: int | None = None, among: Collection[str] | None = None) -> Any:
@@ -54,7 +56,7 @@ def text(*, required: bool = True, longest: int | None = None, among: Collection
             raise _Unfit("type", "must be a string")
         if not value:
             if required:
-                raise _required("must not be empty")
+                raise _Unfit("required", "must not be empty")
             return ""
         if longest is not None and len(value) > longest:
             raise _Unfit("max", f"must have at most {longest} characters")
@@ -62,7 +64,7 @@ def text(*, required: bool = True, longest: int | None = None, among: Collection
             raise _one_of(among)
         return value
 
-    return _field(read, "" if not required else _MISSING)
+    return _field(read, _MISSING if required else "")
 
 
 def whole(low: int, high: int | None = None) -> Any:
@@ -70,27 +72,27 @@ def whole(low: int, high: int | None = None) -> Any:
     what = f"must be a whole number from {low}" + ("" if high is None else f" to {high}")
 
     def read(value: Any) -> int:
-        if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 20:
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise _required(what) if value == "" else _Unfit("type", what)
+            raise _Unfit("type" if value else "required", what)
         if value < low:
-            raise _required(what) if value == 0 else _Unfit("min", what)
+            raise _Unfit("min" if value else "required", what)
         if high is not None and value > high:
             raise _Unfit("max", what)
         return value
 
-    return _field(read)
+    return _field(read, _MISSING)
 
 
 def identifier() -> Any:
     """A required PluginIdentifier."""
-    return _field(_identifier)
+    return _field(_identifier, _MISSING)
 
 
 def identifiers(most: int) -> Any:
     """A required list of PluginIdentifier, possibly empty."""
-    return _field(_each(_identifier, most))
+    return _field(_each(_identifier, most), _MISSING, many=True)
 
 
 def texts(most: int, *, required: bool = True, among: Collection[str] | None = None) -> Any:
@@ -103,12 +105,12 @@ def texts(most: int, *, required: bool = True, among: Collection[str] | None = N
             raise _one_of(among)
         return value
 
-    return _field(_each(read, most), _MISSING if required else [])
+    return _field(_each(read, most), _MISSING if required else [], many=True)
 
 
 def objects(*, required: bool = False) -> Any:
     """A list of JSON objects as dicts; a `null` member counts as an empty one. Absent: an empty list."""
-    return _field(_each(_object), _MISSING if required else [])
+    return _field(_each(_object), _MISSING if required else [], many=True)
 
 
 def mapping(*, required: bool = False) -> Any:
@@ -118,46 +120,121 @@ def mapping(*, required: bool = False) -> Any:
 
 def several(kind: type[Any], *, most: int | None = None) -> Any:
     """A required list of objects that bind to `kind` themselves; their problems are reported with their place."""
+    members = _each(_object, most)
 
     def read(value: Any, place: str) -> list[Any]:
-        members = _each(_object, most)(value)
-        return [_bind(kind, member, f"{place}[{number}]") for number, member in enumerate(members)]
+        return [_bind(kind, member, f"{place}[{number}]") for number, member in enumerate(members(value))]
 
-    return field(metadata={_RULE: _Rule(read, _MISSING)})
+    return field(metadata={_RULE: _Rule(read, _MISSING, many=True)})
 
 
 @frozen
 class _Rule:
     read: Callable[[Any, str], Any]
+    """From a JSON value, or from text out of a query, and the place of the field in the request."""
     absent: Any
-    """What stands for a missing or null member; _MISSING when it must be there."""
+    """What stands for a member that is missing or null; _MISSING when it must be there."""
+    many: bool
+    """A list: it takes all the values that a query gives."""
 
 
-class _Query(list[bytes]):
-    """The values of one name in a query: one for a single field, all for a list."""
+class _Query(list[str]):
+    """The values of one name in a query."""
 
 
 class _Unfit(Exception):
-    """One field does not fit: the tag that the reference names, and what would have been right."""
+    """One field does not fit: the tag by which the reference names the rule, and what would have been right."""
 
     def __init__(self, tag: str, wanted: str) -> None:
         super().__init__(tag, wanted)
         self.tag, self.wanted = tag, wanted
 
 
-def _required(wanted: str) -> _Unfit:
-    return _Unfit("required", wanted)
-
-
 def _one_of(among: Collection[str]) -> _Unfit:
     return _Unfit("oneof", f"must be one of {', '.join(sorted(among))}")
 
 
-def _field(read: Callable[[Any], Any], absent: Any = _MISSING) -> Any:
-    def single(value: Any, _place: str) -> Any:
-        if isinstance(value, _Query):
-            value = [one.decode("utf-8", "replace") for one in value]
-            value = value if getattr(read, "takes_lists", False) else value[0]
-        return read(value)
+def _field(read: Callable[[Any], Any], absent: Any, *, many: bool = False) -> Any:
+    return field(metadata={_RULE: _Rule(lambda value, _: read(value), absent, many)})
 
-    return field(metadata={_RULE: _Rule(single, absent)})
+
+def _identifier(value: Any) -> PluginIdentifier:
+    if not value:
+        raise _Unfit("required", "must be given")
+    try:
+        return PluginIdentifier.parse(value)
+    except (BadIdentifier, TypeError) as why:
+        raise _Unfit("plugin_unique_identifier", f"is not valid: {value}") from why
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _Unfit("type", "must be a JSON object")
+    return value
+
+
+def _each(read: Callable[[Any], Any], most: int | None = None) -> Callable[[Any], list[Any]]:
+    def all_of(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise _Unfit("type", "must be a list")
+        if most is not None and len(value) > most:
+            raise _Unfit("max", f"must have at most {most} members")
+        return [read(member) for member in value]
+
+    return all_of
+
+
+def _bind(kind: type[T], given: dict[str, Any], place: str) -> T:
+    values, problems = {}, []
+    for attribute in attrs.fields(kind):  # type: ignore[arg-type]  # `kind` is an attrs class, as `bind` asks
+        rule: _Rule = attribute.metadata[_RULE]
+        value = given.get(attribute.name)
+        if isinstance(value, _Query) and not rule.many:
+            value = value[0]
+        here = f"{place}.{_camel(attribute.name)}"
+        try:
+            if value is not None:
+                values[attribute.name] = rule.read(value, here)
+            elif rule.absent is _MISSING:
+                raise _Unfit("required", "must be given")
+            else:
+                values[attribute.name] = copy(rule.absent)
+        except _Unfit as why:
+            name = _camel(attribute.name)
+            problems.append(f"Key: '{here}' Error:Field validation for '{name}' failed on the '{why.tag}' tag: {attribute.name} {why.wanted}")
+        except InvalidRequest as why:  # of a member of a list
+            problems.append(str(why))
+    if problems:
+        raise InvalidRequest("\n".join(problems))
+    return kind(**values)
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "replace")
+
+
+def _camel(name: str) -> str:
+    """`page_size` as the reference spells it: PageSize; `plugin_id`: PluginID."""
+    return "".join("ID" if word == "id" else word.capitalize() for word in name.split("_"))
+
+
+def _members(request: IRequest) -> dict[str, Any]:
+    """The members of a JSON body; none when there is no body or it is not JSON (http-api 4)."""
+    kind = request.getHeader(b"content-type") or b""
+    if kind.partition(b";")[0].strip().lower() != b"application/json":
+        return {}
+    body: bytes = request.content.read()
+    if not body:
+        return {}
+    body = utf8(body)
+    try:
+        try:
+            return _object_of(body)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:  # not JSON, or half a surrogate pair, which is mended
+            return _object_of(mend_surrogates(body))
+    except (msgspec.DecodeError, RecursionError) as why:
+        raise InvalidRequest(f"the body of the request is not a JSON object: {why}") from why

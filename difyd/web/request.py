@@ -135,7 +135,7 @@ class Request(server.Request):
             self.respond(shown)
 
     def write(self, data: bytes) -> None:
-        """One write to the transport; the first one carries the head. After a disconnect, and for an answer without a body, `data` is dropped."""
+        """One write to the transport; the first one carries the head. `data` is dropped after a disconnect, and when the answer has no body."""
         if self.finished:
             raise RuntimeError("write after finish")
         if self._disconnected:

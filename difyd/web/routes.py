@@ -20,6 +20,8 @@ from difyd.web.auth import Key
 from difyd.web.envelope import Answer, TooLarge, answer
 
 MIB: Final = 1024 * 1024
+NO_ROUTE: Final = Answer(404, b'{"code":"not_found","message":"route not found"}')
+"""For unknown paths and for known ones with another method, whoever asks (http-api 1)."""
 
 
 @frozen
