@@ -1,0 +1,202 @@
+"""
+The public hooks, `/e/<hook>/…`: a request of anybody becomes a call of a plugin, its answer the response (http-api 11).
+
+A plain resource, not Klein routes: paths may hold `//`, `%FF`, or end in a slash, and all of that belongs to the plugin.
+"""
+
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+from attrs import define, field
+from msgspec import Raw
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from difyd.catalog.endpoints import Endpoints, schema_of
+from difyd.catalog.installations import Installations
+from difyd.entities.call import Call
+from difyd.errors import BadRequest, DaemonError, InternalError, NotFound, PluginInvokeError, PluginNotFound
+from difyd.invoke.hooks import HookAnswer, IResponse
+from difyd.invoke.invoker import Invoker
+from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
+from difyd.store.database.endpoints import Endpoint
+from difyd.web.body import Bodies
+from difyd.web.envelope import JSON, answer
+from difyd.web.outflow import Outflow
+from difyd.web.routes import NO_ROUTE, BodyLimit
+from difyd.wire.rawhttp import raw_request
+
+ACCESS: Final = "endpoint"
+ACTION: Final = "invoke_endpoint"
+METHODS: Final = (b"HEAD", b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS")
+BODY: Final = BodyLimit(10 * 1024 * 1024)
+"""A request body (http-api 21); a larger one is 413, not cut."""
+BODYLESS: Final = (204, 304)
+
+
+class TooManyCalls(DaemonError):
+    """`PLUGIN_ENDPOINT_MAX_CONCURRENCY` calls of hooks are running already."""
+
+
+@implementer(IResponse)
+@define(eq=False)
+class HookResponse:
+    """What the plugin answers, towards the caller of the hook."""
+
+    _request: Request
+    _out: Outflow
+    _bodyless: bool = field(default=False, init=False)
+
+    def start(self, status: int, headers: dict[str, str]) -> None:
+        self._request.setResponseCode(status)
+        for name, value in headers.items():
+            self._request.setHeader(name.encode(), value.encode())
+        self._bodyless = self._request.method == b"HEAD" or status in BODYLESS
+        if "content-type" not in headers:
+            self._request.setHeader(b"content-type", b"application/octet-stream")
+        self._request.write(b"")  # sends the head: a caller may wait for it alone
+
+    def write(self, data: bytes) -> None:
+        if not self._bodyless:
+            self._out.write(data)
+
+
+@implementer(IResource)
+@define(eq=False)
+class Hooks:
+    """Everything below `/e/`."""
+
+    _endpoints: Endpoints
+    _installations: Installations
+    _runtimes: IRuntimes
+    _invoker: Invoker
+    _bodies: Bodies
+    _buffer: int
+    """Bytes that may wait for one caller."""
+    _most: int
+    """Calls of hooks that may run at once."""
+    _running: int = field(default=0, init=False)
+
+    isLeaf = True
+
+    def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:
+        return self
+
+    def putChild(self, path: bytes, child: IResource) -> None:
+        raise NotImplementedError("hooks have no children: all below /e/ belongs to the plugins")
+
+    def render(self, request: Request) -> int:
+        """The way of every resource: the answer is written when it is there."""
+        serving = Deferred.fromCoroutine(self._serve(request))
+        request.notifyFinish().addErrback(lambda _: serving.cancel())
+        serving.addErrback(self._failed, request)
+        return NOT_DONE_YET
+
+    async def _serve(self, request: Request) -> None:
+        hook, slash, _ = request.uri.removeprefix(b"/e/").partition(b"?")[0].partition(b"/")
+        if request.method not in METHODS:
+            _write(request, NO_ROUTE.status, NO_ROUTE.body)
+        elif not slash:
+            self._redirect(request)
+        else:
+            await self._bounded(request, hook.decode(errors="replace"))
+
+    def _redirect(self, request: Request) -> None:
+        """`/e/<hook>` to `/e/<hook>/`, with its query."""
+        path, mark, query = request.uri.partition(b"?")
+        request.setHeader(b"location", path + b"/" + mark + query)
+        _write(request, 301 if request.method == b"GET" else 307, b"")
+
+    async def _bounded(self, request: Request, hook: str) -> None:
+        if self._running >= self._most:
+            raise TooManyCalls(f"more than {self._most} calls of hooks at once (PLUGIN_ENDPOINT_MAX_CONCURRENCY)")
+        self._running += 1
+        try:
+            await self._call(request, hook)
+        finally:
+            self._running -= 1
+
+    async def _call(self, request: Request, hook: str) -> None:
+        endpoint = await self._endpoints.by_hook(hook)
+        try:
+            installed = await self._installations.find(endpoint.tenant, endpoint.plugin_id)
+        except PluginNotFound:
+            raise PluginInstallationNotFound from None
+        if not endpoint.enabled:
+            raise NotFound("endpoint not found")
+        runtime = await self._runtimes.find(endpoint.tenant, installed.identifier, installed.runtime)
+        schema = schema_of(runtime.declaration.part("endpoint"))
+        if schema is None:
+            raise PluginNotFound
+        body = await self._bodies.read(request)
+        settings = await self._endpoints.settings(endpoint, schema)
+        await self._answer(request, endpoint, runtime, {
+            "raw_http_request": _raw(request, hook, body).hex(),
+            "settings": Raw(msgspec.json.encode(settings)),
+            "user_id": "",
+            "type": ACCESS,
+            "action": ACTION,
+        })  # fmt: skip
+
+    async def _answer(self, request: Request, endpoint: Endpoint, runtime: IPluginRuntime, data: dict[str, object]) -> None:
+        call = Call(
+            session=str(uuid4()),
+            tenant=endpoint.tenant,
+            user="",
+            identifier=runtime.identifier,
+            declaration=runtime.declaration,
+            access=ACCESS,
+            action=ACTION,
+            endpoint_id=endpoint.id,
+            traceparent=request.getHeader("traceparent") or "",
+        )
+        out = Outflow(request, self._buffer)
+        answered = HookAnswer(HookResponse(request, out))
+        out.open()
+        try:
+            await self._invoker.open(call, data, runtime, answered, repeatable=False)
+        except CancelledError:
+            raise
+        except Exception:
+            if answered.started:
+                out.abort()  # half an answer must not look whole
+                return
+            request.unregisterProducer()
+            raise
+        answered.end()
+        out.close()
+
+    def _failed(self, failure: Failure, request: Request) -> None:
+        if failure.check(CancelledError):
+            return  # the caller has gone
+        why = failure.value
+        if isinstance(why, PluginInvokeError):
+            why = InternalError(why.to_json())  # here the error of a plugin is the message itself (http-api 11.1)
+        told = answer(why)
+        _write(request, 404 if isinstance(why, BadRequest) and told.status == 400 else told.status, told.body)
+
+
+class PluginInstallationNotFound(BadRequest):
+    """The endpoint's plugin is not installed (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("plugin installation not found")
+
+
+def _raw(request: Request, hook: str, body: bytes) -> bytes:
+    path, mark, query = request.uri.removeprefix(b"/e/").partition(b"?")
+    headers = [(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
+    return raw_request(request.method, b"/" + path.partition(b"/")[2], query if mark else None, headers, body, hook)
+
+
+def _write(request: Request, status: int, body: bytes) -> None:
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", JSON)
+    request.setHeader(b"content-length", b"%d" % len(body))
+    request.write(body)
+    request.finish()
