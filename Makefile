@@ -2,6 +2,7 @@
 # make serve   a daemon with the settings of the environment, or of a file: make serve SETTINGS=my.env
 # make test    all tests, or some: make test T=tests.wire
 # make check   formatting, lint, types, floors, all tests: what has to pass before anything lands
+# make bench   what a call, a message, an open call cost, each against something else
 # make docs    write the generated tables of docs/configuration.md
 # make clean   remove what all this made
 #
@@ -13,7 +14,7 @@ BIN := .venv/bin
 T ?= tests
 CODE := difyd tests examples benchmarks docs twisted setup.py
 
-.PHONY: demo serve test check docs clean
+.PHONY: demo serve test check bench docs clean
 
 demo: .venv/made
 	@$(BIN)/python examples/demo.py $(if $(ONCE),--once)
@@ -30,6 +31,9 @@ check: .venv/made
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
+
+bench: .venv/made
+	@for b in codec calls chunks latency memory slow_neighbour; do $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 docs: .venv/made
 	$(BIN)/python docs/tables.py
