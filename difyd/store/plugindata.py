@@ -2,13 +2,21 @@
 The small data that plugins keep: values under keys, per tenant and plugin id, in the blob store (backwards-invocation 8).
 
 Check, write and count happen in one transaction that holds the pair's row, so the quota is exact however many calls set at once, and a
-refused value has not touched the old one.
+refused value has not touched the old one. Only a database that fails in the very moment of the commit leaves a value that is not counted.
 """
 
+import posixpath
+from typing import Final
+
+from attrs import define
+
 from difyd.errors import BadRequest
-from difyd.store.blobs import IObjects
-from difyd.store.database.engine import Database
-from difyd.store.threads import Threads
+from difyd.store.blobs import BadKey, BlobMissing, IBlobs, IObjects, check_key
+from difyd.store.database import storages
+from difyd.store.database.engine import Database, Transaction
+
+LONGEST_KEY: Final = 256
+"""Bytes of a key as the plugin gave it."""
 
 
 class QuotaExceeded(BadRequest):
@@ -18,32 +26,82 @@ class QuotaExceeded(BadRequest):
         super().__init__("allocated size is greater than max storage size")
 
 
+class KeyTooLong(BadRequest):
+    """The wire's text; a key of 256 bytes is allowed in spite of it."""
+
+    def __init__(self) -> None:
+        super().__init__("key length must be less than 256 characters")
+
+
 def clean_key(key: str) -> str:
-    """The key without `//`, `.` and resolvable `..`, relative. Raises BadKey for one that leads outside, or holds `..` or a backslash."""
-    raise NotImplementedError
+    """
+    The key without `//`, `.` and resolvable `..`, relative: `/a`, `./a` and `b/../a` are `a` (backwards-invocation 8.2).
+
+    Raises BadKey for one that leads outside, still holds `..` or a backslash, or is nothing.
+    """
+    rooted = "/" if key.startswith("/") else ""
+    clean = posixpath.normpath(rooted + key.lstrip("/")).lstrip("/")
+    if ".." in clean:
+        raise BadKey
+    return check_key(clean)
 
 
+@define(eq=False)
 class PluginData:
-    """One thread hop per operation. `area` is `PERSISTENCE_STORAGE_PATH`."""
+    """One thread hop per operation."""
 
-    def __init__(self, database: Database, objects: IObjects, threads: Threads, area: str) -> None:
-        raise NotImplementedError
+    _database: Database
+    _blobs: IBlobs
+    _objects: IObjects
+    """Where `_blobs` keeps them, for use inside a transaction."""
+    _area: str
+    """`PERSISTENCE_STORAGE_PATH`"""
+    _most: int
+    """`PERSISTENCE_STORAGE_MAX_SIZE`: bytes of one plugin's data for one tenant, whatever its manifest says."""
 
     async def get(self, tenant: str, plugin_id: str, key: str) -> bytes:
         """Raises BlobMissing, BadKey, StorageFailed."""
-        raise NotImplementedError
+        return await self._blobs.read(self._place(tenant, plugin_id, key))
 
     async def set(self, tenant: str, plugin_id: str, key: str, value: bytes, limit: int) -> None:
         """
         Store `value` as long as all values of the pair together stay within `limit` bytes; a value that does not grow always fits.
 
-        Raises QuotaExceeded, BadKey, BadRequest for a key of more than 256 bytes, StorageFailed.
+        Raises QuotaExceeded, BadKey, KeyTooLong, StorageFailed, DatabaseFailed.
         """
-        raise NotImplementedError
+        place = self._place(tenant, plugin_id, key)
+        if len(key.encode(errors="replace")) > LONGEST_KEY:
+            raise KeyTooLong
+        await self._database.run(self._set_blocking, tenant, plugin_id, place, value, min(limit, self._most))
 
     async def delete(self, tenant: str, plugin_id: str, key: str) -> None:
-        """Raises BlobMissing when there is nothing, BadKey, StorageFailed."""
-        raise NotImplementedError
+        """Raises BlobMissing when there is nothing, BadKey, StorageFailed, DatabaseFailed."""
+        await self._database.run(self._delete_blocking, tenant, plugin_id, self._place(tenant, plugin_id, key))
 
     async def exists(self, tenant: str, plugin_id: str, key: str) -> bool:
-        raise NotImplementedError
+        """Raises BadKey, StorageFailed."""
+        return await self._blobs.exists(self._place(tenant, plugin_id, key))
+
+    def _place(self, tenant: str, plugin_id: str, key: str) -> str:
+        return check_key(f"{self._area}/{tenant}/{plugin_id}/{clean_key(key)}")
+
+    def _set_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str, value: bytes, limit: int) -> None:
+        staged = self._objects.stage_blocking(place, value)  # the slow part, before the first statement begins the transaction
+        try:
+            total = storages.lock_blocking(transaction, tenant, plugin_id)
+            difference = len(value) - (self._objects.size_blocking(place) or 0)
+            if difference > 0 and total + difference > limit:
+                raise QuotaExceeded
+            if difference:
+                storages.add_blocking(transaction, tenant, plugin_id, difference)
+            staged.commit_blocking()
+        except BaseException:
+            staged.discard_blocking()
+            raise
+
+    def _delete_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str) -> None:
+        storages.lock_blocking(transaction, tenant, plugin_id)
+        size = self._objects.size_blocking(place)
+        if size is None or not self._objects.delete_blocking(place):
+            raise BlobMissing(place)
+        storages.add_blocking(transaction, tenant, plugin_id, -size)

@@ -1,0 +1,197 @@
+"""Blobs as files below a directory (state-and-cluster 10.2, 12.2)."""
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from attrs import define, field
+from zope.interface import implementer
+
+from difyd.errors import StorageFailed
+from difyd.store.blobs import BlobMissing, IObjects, IStaged, check_key
+
+_HALF_WRITTEN: Final = ".difyd-"
+"""How the names of files begin that are not in their place yet; listings of either daemon skip hidden names."""
+
+
+@implementer(IObjects)
+@define(eq=False)
+class LocalObjects:
+    """
+    One file per blob. A file is written beside its place, synced and renamed, so it is whole or not there, whenever we die.
+
+    Such a death leaves a hidden file behind, which the next `open_blocking` removes from `areas` (key prefixes).
+    """
+
+    root: Path
+    areas: Sequence[str] = ()
+    kind: str = field(default="local", init=False)
+
+    def open_blocking(self) -> None:
+        try:
+            self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as why:
+            raise StorageFailed(f"the storage directory {self.root} cannot be used: {why}") from why
+        for area in self.areas:
+            _sweep(self._path(area))
+
+    def read_blocking(self, key: str) -> bytes:
+        with _reading(key):
+            return self._path(key).read_bytes()
+
+    def write_file_blocking(self, key: str, source: Path) -> None:
+        path = self._path(key)
+        with _storing(key), _half_written(path) as half:
+            shutil.copyfile(source, half)
+            _sync(half)
+            _put(half, path)
+
+    def fetch_blocking(self, key: str, destination: Path) -> None:
+        with _reading(key), _half_written(destination) as half:
+            shutil.copyfile(self._path(key), half)
+            os.replace(half, destination)
+
+    def copy_blocking(self, source: str, target: str) -> None:
+        origin = self._path(source)
+        if self.size_blocking(source) is None:
+            raise BlobMissing(source)
+        self.write_file_blocking(target, origin)
+
+    def size_blocking(self, key: str) -> int | None:
+        try:
+            found = os.stat(self._path(key))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as why:
+            raise StorageFailed(f"{key} cannot be looked up: {why}") from why
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def delete_blocking(self, key: str) -> bool:
+        if self.size_blocking(key) is None:
+            return False
+        try:
+            os.unlink(self._path(key))
+        except FileNotFoundError:
+            return False
+        except OSError as why:
+            raise StorageFailed(f"{key} cannot be deleted: {why}") from why
+        return True
+
+    def list_blocking(self, prefix: str) -> list[str]:
+        try:
+            return sorted(_files(self._path(prefix), ""))
+        except OSError as why:
+            raise StorageFailed(f"{prefix} cannot be listed: {why}") from why
+
+    def stage_blocking(self, key: str, data: bytes) -> IStaged:
+        path = self._path(key)
+        half = path.parent / _half_name()
+        try:
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with open(half, "xb", buffering=0) as file:
+                _write_all(file.fileno(), data)
+                os.fsync(file.fileno())
+        except OSError as why:
+            with suppress(OSError):
+                half.unlink()
+            raise StorageFailed(f"{key} cannot be stored: {why}") from why
+        return _StagedFile(key, half, path)
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+
+@implementer(IStaged)
+@define(eq=False)
+class _StagedFile:
+    key: str
+    _half: Path
+    _path: Path
+
+    def commit_blocking(self) -> None:
+        with _storing(self.key):
+            _put(self._half, self._path)
+
+    def discard_blocking(self) -> None:
+        with suppress(OSError):
+            self._half.unlink()
+
+
+def _half_name() -> str:
+    return _HALF_WRITTEN + secrets.token_hex(8)
+
+
+@contextmanager
+def _half_written(path: Path) -> Iterator[Path]:
+    """A name beside `path`; whatever is still there at the end is removed."""
+    half = path.parent / _half_name()
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        yield half
+    finally:
+        with suppress(FileNotFoundError):
+            half.unlink()
+
+
+@contextmanager
+def _storing(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as why:
+        raise StorageFailed(f"{key} cannot be stored: {why}") from why
+
+
+@contextmanager
+def _reading(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as why:
+        raise BlobMissing(key) from why
+    except OSError as why:
+        raise StorageFailed(f"{key} cannot be read: {why}") from why
+
+
+def _put(half: Path, path: Path) -> None:
+    """Into its place; the directory is synced too, or a power failure could still undo the renaming."""
+    os.replace(half, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _files(directory: Path, before: str) -> Iterator[str]:
+    """Relative names of all files that are not hidden; a directory that is missing, or goes meanwhile, has none."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _files(directory / entry.name, f"{before}{entry.name}/")
+            elif entry.is_file():
+                yield before + entry.name
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what a killed daemon left half-written. What cannot be removed hurts nobody but the disk."""
+    for where, _, names in os.walk(directory):
+        for name in names:
+            if name.startswith(_HALF_WRITTEN):
+                with suppress(OSError):
+                    os.unlink(os.path.join(where, name))
