@@ -1,0 +1,1 @@
+Settings are read from the environment of the reference unchanged, from an optional file, and from files of secrets; every mistake is named at once, and `twistd difyd --check` shows what is in effect.
