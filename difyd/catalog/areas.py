@@ -1,8 +1,13 @@
 """Where the bytes of packages lie in the object storage (state-and-cluster 10.3); the same keys as the reference's."""
 
+from typing import Final
+
 from attrs import frozen
 
 from difyd.entities.identifier import PluginIdentifier
+
+NOT_UPLOADED: Final = "plugin package not found, please upload it firstly"
+"""The text for a package that is not where it should be."""
 
 
 @frozen

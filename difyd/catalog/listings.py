@@ -1,76 +1,125 @@
-"""What the console lists (http-api 14; state-and-cluster 5.11). JSON is put together from stored text, not decoded."""
+"""
+What the console lists (http-api 14; state-and-cluster 5.11).
 
-from collections.abc import Sequence
+The store finds the records, with declarations as the text that it keeps; here they become the JSON of the wire, on the thread that read
+them, so that the reactor sees nothing but finished bytes.
+"""
 
-from attrs import define, field, frozen
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Final, ParamSpec
+
+import msgspec
+from attrs import define, frozen
+from twisted.logger import Logger
 
 from difyd.catalog.declarations import Declarations
 from difyd.entities.identifier import PluginIdentifier
-from difyd.store.database import Database
+from difyd.errors import BadRequest, PluginNotFound
+from difyd.store.database import installations, listings
+from difyd.store.database.engine import Database, Transaction
+from difyd.store.database.listings import CATEGORIES, Filter
+from difyd.store.database.records import Page
+
+P = ParamSpec("P")
+
+EVERYTHING: Final = Filter()
 
 
 @frozen
-class Page:
-    number: int
-    size: int
-
-
-@frozen
-class Filter:
-    """What narrows a category list; empty means everything."""
-
-    query: str = ""
-    tags: Sequence[str] = ()
-    language: str = "en_US"
+class _Found:
+    json: bytes
+    broken: tuple[str, ...] = ()
 
 
 @define(eq=False)
 class Listings:
     """All answers are the JSON of `data`. A row whose declaration is missing or broken is left out and logged."""
 
+    log = Logger()
     _database: Database
     _declarations: Declarations
 
-    async def installations(self, tenant: str, page: Page) -> bytes:
+    async def installed(self, tenant: str, page: int, size: int) -> bytes:
         """14.1"""
-        raise NotImplementedError
+        return await self._listed(_with_total, listings.installed_blocking, tenant, page, size)
 
-    async def of_category(self, tenant: str, category: str, page: Page, wanted: Filter = field(factory=Filter)) -> bytes:
+    async def of_category(self, tenant: str, category: str, page: int, size: int, wanted: Filter = EVERYTHING) -> bytes:
         """14.2. Raises BadRequest for a category that does not exist."""
-        raise NotImplementedError
+        return await self._listed(_with_more, listings.category_blocking, tenant, _category(category), page, size, wanted)
 
     async def ids_of_category(self, tenant: str, category: str) -> bytes:
-        """14.3"""
-        raise NotImplementedError
+        """14.3. Likewise."""
+        ids = await self._database.read(listings.plugin_ids_blocking, tenant, _category(category))
+        return msgspec.json.encode({"plugin_ids": ids})
 
     async def batch(self, tenant: str, plugin_ids: Sequence[str]) -> bytes:
         """14.4"""
-        raise NotImplementedError
+        return await self._listed(_records, listings.batch_blocking, tenant, plugin_ids)
 
     async def missing(self, tenant: str, identifiers: Sequence[PluginIdentifier]) -> bytes:
         """14.5"""
-        raise NotImplementedError
+        return msgspec.json.encode(await self._database.read(listings.missing_blocking, tenant, identifiers))
 
     async def manifest(self, identifier: PluginIdentifier) -> bytes:
-        """14.6. Raises BadRequest `plugin not found`."""
-        raise NotImplementedError
+        """14.6. Raises BadRequest, which is how the console learns that a package has not been uploaded."""
+        try:
+            return (await self._declarations.get(identifier)).text
+        except PluginNotFound as why:
+            raise BadRequest(str(why)) from why
 
     async def in_use(self, identifier: PluginIdentifier) -> bool:
         """14.7: has any tenant got it installed?"""
-        raise NotImplementedError
+        return await self._database.read(installations.in_use_blocking, identifier)
 
-    async def tools_exist(self, tenant: str, providers: Sequence[tuple[str, str]]) -> list[bool]:
-        """14.9: for each (plugin id, provider), in order."""
-        raise NotImplementedError
+    async def tools_exist(self, tenant: str, providers: Sequence[tuple[str, str]]) -> bytes:
+        """14.9: a list of bool, for each (plugin id, provider) in order."""
+        return msgspec.json.encode(await self._database.read(listings.tools_exist_blocking, tenant, providers))
 
-    async def providers(self, tenant: str, kind: str, page: Page) -> bytes:
+    async def providers(self, tenant: str, kind: str, page: int, size: int) -> bytes:
         """14.11 and 14.13; `kind` as in the declaration: `tool`, `model`, ..."""
-        raise NotImplementedError
+        return await self._listed(_records, listings.providers_blocking, tenant, kind, page, size)
 
     async def bindings(self, tenant: str) -> bytes:
         """14.12"""
-        raise NotImplementedError
+        return await self._listed(_records, listings.bindings_blocking, tenant)
 
     async def provider(self, tenant: str, kind: str, plugin_id: str, provider: str) -> bytes:
         """14.14. Raises PluginNotFound."""
-        raise NotImplementedError
+        found = await self._database.read(listings.provider_blocking, tenant, kind, plugin_id, provider)
+        if found is None:
+            raise PluginNotFound
+        return msgspec.json.encode(found)
+
+    async def _listed(
+        self,
+        shape: Callable[[Page[Any]], object],
+        look: Callable[Concatenate[Transaction, P], Page[Any]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> bytes:
+        def work_blocking(transaction: Transaction) -> _Found:
+            page = look(transaction, *args, **kwargs)
+            return _Found(msgspec.json.encode(shape(page)), page.broken)
+
+        found = await self._database.read(work_blocking)
+        for identifier in found.broken:
+            self.log.error("{identifier} is left out of a list: its declaration cannot be read", identifier=identifier)
+        return found.json
+
+
+def _with_total(page: Page[Any]) -> object:
+    return {"list": page.records, "total": page.total}
+
+
+def _with_more(page: Page[Any]) -> object:
+    return {"list": page.records, "has_more": page.more}
+
+
+def _records(page: Page[Any]) -> object:
+    return page.records
+
+
+def _category(name: str) -> str:
+    if name not in CATEGORIES:
+        raise BadRequest(f"invalid plugin category: {name}")
+    return name

@@ -1,28 +1,53 @@
 """Clearing away plugin versions that nobody uses (state-and-cluster 5.6, 5.7, 6.6)."""
 
-from attrs import define
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
+from difyd.catalog.background import Background
 from difyd.catalog.packages import Packages
 from difyd.catalog.turns import Turns
 from difyd.entities.identifier import PluginIdentifier
+from difyd.errors import DaemonError
 from difyd.runtime.interfaces import ILauncher
-from difyd.store.database import Database
+from difyd.store.database import installations
+from difyd.store.database.engine import Database
 
 
-@define(eq=False)
 class Removals(Service):
     """
     Deletes installed copies, and has the launcher stop the process and delete its files.
 
-    At the start it looks for copies that no row refers to: what an install or an uninstall left that was cut off.
+    The uploaded package stays: the console may install it again after an upload that costs nothing.
     """
 
-    _database: Database
-    _packages: Packages
-    _launcher: ILauncher
-    _turns: Turns
+    log = Logger()
+
+    def __init__(self, database: Database, packages: Packages, launcher: ILauncher, turns: Turns) -> None:
+        self._database, self._packages, self._launcher, self._turns = database, packages, launcher, turns
+        self._checks = Background()
+
+    def stopService(self) -> Deferred[None]:
+        """Lets the checks under way come to their end; what they did not reach, the next start finds (see `recovery`)."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return self._checks.idle()
 
     def check(self, identifier: PluginIdentifier) -> None:
         """In the background: clear `identifier` away if no tenant has it installed."""
-        raise NotImplementedError
+        if self.running:
+            self._checks.spawn(f"clearing away {identifier}", self._check(identifier))
+
+    async def _check(self, identifier: PluginIdentifier) -> None:
+        held = await self._turns.removing(identifier)
+        if held is None:  # whoever installs it now looks at the end whether it is wanted
+            return
+        with held:
+            try:
+                if await self._database.read(installations.in_use_blocking, identifier):
+                    return
+                self._launcher.retire(identifier)
+                await self._packages.unmark_installed(identifier)
+            except DaemonError as why:
+                self.log.warn("{identifier} is not quite cleared away: {why}", identifier=str(identifier), why=str(why))
+            else:
+                self.log.info("nobody uses {identifier} any more, it is cleared away", identifier=str(identifier))
