@@ -41,11 +41,22 @@ class Bodies:
 
         To be called once: what held the body is given back, since a call may stay open for long after it has read it.
         """
-        content: IO[bytes] = request.content
+        content = taken(request)
         if isinstance(content, BytesIO):
             return _read_blocking(content)
         whole: bytes = await self._in_thread(_read_blocking, content)
         return whole
+
+
+def taken(request: IRequest) -> IO[bytes]:
+    """
+    The body of `request`, which from now on belongs to the caller, who closes it.
+
+    The request itself would close it when the client goes away, and a thread that reads on would find another file under its number.
+    """
+    content: IO[bytes] = request.content
+    request.content = BytesIO()
+    return content
 
 
 @define(eq=False)

@@ -32,6 +32,7 @@ from difyd.web.head import HeadReader
 from difyd.web.request import Request
 from difyd.web.routes import BodyLimit
 from difyd.web.traffic import Traffic
+from difyd.web.uploads import PREFIX
 
 EVENTS: Final = b"text/event-stream"
 
@@ -93,6 +94,15 @@ class Site(server.Site):
             if channel.idle():
                 channel.loseConnection()
 
+    def close_all(self) -> None:
+        """Close every connection, also those that are in the middle of an answer."""
+        for channel in list(self.channels):
+            channel.loseConnection()
+
+    async def prepare(self) -> None:
+        """Make the directory for large bodies, and remove what a process that was killed left there."""
+        await self._in_thread(_prepare_blocking, self._directory)
+
     def spool(self, channel: Channel) -> SpoolFile:
         return SpoolFile(self._in_thread, self._directory, channel.pause_reading, channel.resume_reading)
 
@@ -102,3 +112,9 @@ class Site(server.Site):
         if self._date[0] != now:
             self._date = (now, datetimeToString(now))
         return self._date[1]
+
+
+def _prepare_blocking(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in directory.glob(f"{PREFIX}*"):
+        left.unlink(missing_ok=True)
