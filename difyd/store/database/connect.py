@@ -80,19 +80,24 @@ class Server:
     """The three time limits are in seconds and MySQL's alone, as in the reference."""
     idle_connections: int = 10
     open_connections: int = 30
+    """0 means no limit, which is a hundred here: each may need a thread."""
     lifetime: int = 3600
     """Seconds after which a connection is replaced."""
+
+    @property
+    def most(self) -> int:
+        return self.open_connections or 100
 
 
 def server_engine(server: Server) -> Engine:
     """PostgreSQL through psycopg2, MySQL through PyMySQL; the driver is imported here. Opens nothing."""
     scheme, arguments = _mysql(server) if server.kind == "mysql" else _postgresql(server)
-    idle = min(server.idle_connections, server.open_connections)
+    idle = max(1, min(server.idle_connections, server.most))  # 0 would mean "no limit" to SQLAlchemy
     return create_engine(
         URL.create(scheme, server.username, server.password, server.host, server.port, server.database),
         connect_args=arguments,
         pool_size=idle,
-        max_overflow=server.open_connections - idle,
+        max_overflow=server.most - idle,
         pool_recycle=server.lifetime,
         isolation_level="READ COMMITTED",  # MySQL's own default would show what was true before a lock was waited for
         pool_pre_ping=True,  # a connection that died while idle is replaced before it can fail a transaction

@@ -86,7 +86,7 @@ class Database(Service):
     @classmethod
     def on_server(cls, reactor: IReactorFromThreads, server: connect.Server, *, zone: tzinfo = UTC, migrate: bool = True) -> Self:
         """PostgreSQL or MySQL: as many threads as connections, made when they are needed."""
-        threads = Threads(reactor, ThreadPool(0, server.open_connections, "database"))
+        threads = Threads(reactor, ThreadPool(0, server.most, "database"))
         return cls(connect.server_engine(server), readers=threads, writers=threads, zone=zone, migrate=migrate)
 
     async def run(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
