@@ -58,11 +58,11 @@ class Installations(Service):
         self._unsubscribe: Unsubscribe | None = None
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
+        Service.startService(self)
         self._unsubscribe = self._messages.subscribe(CHANNEL, self._heard)
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None

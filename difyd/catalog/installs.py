@@ -76,11 +76,11 @@ class Installs(Service):
         self._requests, self._running = Background(), Background()
 
     def startService(self) -> Deferred[bool]:
-        super().startService()  # type: ignore[no-untyped-call]
+        Service.startService(self)
         return Deferred.fromCoroutine(self._claim.take())
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
     async def install(self, tenant: str, identifiers: Sequence[PluginIdentifier], source: str, metas: Sequence[Mapping[str, Any]]) -> Started:

@@ -24,7 +24,6 @@ from difyd.catalog.installations import Installations
 from difyd.catalog.packages import Packages
 from difyd.catalog.progress import Progress
 from difyd.catalog.removals import Removals
-from difyd.catalog.tasks import shortened
 from difyd.catalog.turns import Turns
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
@@ -160,7 +159,7 @@ class Jobs:
         await self._update(wanted, None, message)
 
     async def _update(self, wanted: Wanted, status: str | None, message: str) -> None:
-        await self._database.run(tasks.update_blocking, wanted.task, wanted.identifier, status=status, message=shortened(message))
+        await self._database.run(tasks.update_blocking, wanted.task, wanted.identifier, status=status, message=message)
 
 
 def _install_blocking(transaction: Transaction, wanted: Wanted, declaration: Declaration, runtime: RuntimeType) -> None:

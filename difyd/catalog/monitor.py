@@ -56,12 +56,12 @@ class Monitor(Service):
 
     def startService(self) -> Deferred[None]:
         """Fires after the first look: tasks of a run that was killed have ended before anybody can ask for them."""
-        super().startService()  # type: ignore[no-untyped-call]
+        Service.startService(self)
         self._looking.start(ROUND, now=False).addErrback(self._broken)
         return self._rounds.finish("the first look at install tasks", self._look())
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         if self._looking.running:
             self._looking.stop()
         return self._rounds.idle()

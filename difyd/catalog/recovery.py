@@ -26,7 +26,7 @@ class Recovery(Service):
 
     def startService(self) -> Deferred[None]:
         """Fires when it has looked; a database or a storage that does not answer now hinders the start no further."""
-        super().startService()  # type: ignore[no-untyped-call]
+        Service.startService(self)
         return Deferred.fromCoroutine(self._recover())
 
     async def _recover(self) -> None:

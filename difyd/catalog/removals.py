@@ -29,7 +29,7 @@ class Removals(Service):
 
     def stopService(self) -> Deferred[None]:
         """Lets the checks under way come to their end; what they did not reach, the next start finds (see `recovery`)."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         return self._checks.idle()
 
     def check(self, identifier: PluginIdentifier) -> None:

@@ -17,7 +17,7 @@ class Scratch(Service):
         self._threads, self._directory = threads, directory
 
     def startService(self) -> Deferred[None]:
-        super().startService()  # type: ignore[no-untyped-call]
+        Service.startService(self)
         return self._threads.run(_empty_blocking, self._directory)
 
     def path(self) -> Path:

@@ -1,7 +1,5 @@
 """Install tasks: the records that a console polls (http-api 13.5, 13.6; state-and-cluster 6)."""
 
-from typing import Final
-
 import msgspec
 from attrs import define
 
@@ -9,19 +7,6 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import NotFound
 from difyd.store.database import tasks
 from difyd.store.database.engine import Database
-
-LONGEST: Final = 1024
-"""Bytes of a message that is shown whole."""
-
-
-def shortened(message: str) -> str:
-    """`message`, if it is long its first and last 512 bytes (state-and-cluster 6.2); a character cut in two is left out."""
-    data = message.encode("utf-8", "replace")
-    if len(data) <= LONGEST:
-        return message
-    half = LONGEST // 2
-    return data[:half].decode("utf-8", "ignore") + "..." + data[-half:].decode("utf-8", "ignore")
-
 
 @define(eq=False)
 class Tasks:

@@ -46,7 +46,7 @@ class Turns(Service):
 
     def stopService(self) -> Deferred[None]:
         """Fires when all leases are given back; those who hold turns must have been stopped before."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         return self._leaving.idle()
 
     async def installing(self, identifier: PluginIdentifier) -> "Held":

@@ -22,7 +22,7 @@ class Uninstalls(Service):
         self._work = Background()
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         return self._work.idle()
 
     async def uninstall(self, tenant: str, installation: str) -> None:

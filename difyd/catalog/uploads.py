@@ -56,7 +56,7 @@ class Uploads(Service):
 
     def stopService(self) -> Deferred[None]:
         """Lets what is being stored come to its end."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        Service.stopService(self)
         return self._work.idle()
 
     async def package(self, path: Path, verify: bool) -> bytes:

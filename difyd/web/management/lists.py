@@ -106,7 +106,7 @@ class ListRoutes:
     @app.route("/plugin/<tenant>/management/<category>/list", methods=["GET"])
     async def of_category(self, request: Request, tenant: str, category: str) -> bytes:
         wanted = bind(OfCategory, request)
-        narrowed = Filter(wanted.query, frozenset(wanted.tags), wanted.language or LANGUAGES[0])
+        narrowed = Filter(wanted.query, frozenset(wanted.tags), wanted.language or LANGUAGES[0])  # type: ignore[arg-type]  # of a converter
         return success(await self._listings.of_category(tenant, category, wanted.page, wanted.page_size, narrowed))
 
     @app.route("/plugin/<tenant>/management/installation/ids", methods=["GET"])
