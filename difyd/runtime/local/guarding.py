@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from attrs import define, field
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from difyd.runtime.local.owner import VARIABLE
+from difyd.runtime.local.pipes import Reactor
 
 PROGRAM: Final = str(Path(__file__).with_name("guard.py"))
 AGAIN: Final = 1.0
@@ -34,18 +35,23 @@ class _Will(ProcessProtocol):
         self.transport.closeStdin()
 
 
-@define(eq=False)
-class Guard:
-    """Starts the guard with the first group, so that a daemon without plugins has no second process."""
+class Guard(Service):
+    """
+    Starts the guard with the first group, so that a daemon without plugins has no second process.
+
+    Is stopped after everything that has children: what they have left by then is killed by it.
+    """
 
     log = Logger()
 
-    _reactor: IReactorProcess
-    _clock: IReactorTime
-    _mark: str
-    _groups: set[int] = field(factory=set, init=False)
-    _will: _Will | None = field(default=None, init=False)
-    _stopping: Deferred[None] | None = field(default=None, init=False)
+    def __init__(self, reactor: Reactor, mark: str) -> None:
+        """`mark` is what the environment of plugins says of their daemon."""
+        self._process: IReactorProcess = reactor
+        self._clock: IReactorTime = reactor
+        self._mark = mark
+        self._groups: set[int] = set()
+        self._will: _Will | None = None
+        self._stopping: Deferred[None] | None = None
 
     def watch(self, group: int) -> None:
         """Kill `group` should the daemon die."""
@@ -61,24 +67,28 @@ class Guard:
         if self._will is not None:
             self._will.write(b"-%d\n" % group)
 
-    async def stop(self) -> None:
-        """End it, and with it what is left of our children; returns when it is gone."""
-        if self._will is not None and self._stopping is None:
-            self._stopping = Deferred()
+    def stopService(self) -> Deferred[None]:
+        """End it, and with it what is left of our children; fires when it is gone."""
+        Service.stopService(self)
+        self._stopping = Deferred()
+        if self._will is None:
+            self._stopping.callback(None)
+        else:
             self._will.hang_up()
-            await self._stopping
+        return self._stopping
 
     def _start(self) -> None:
         self._will = _Will(self)
         arguments = [sys.executable, "-I", "-S", PROGRAM, f"{VARIABLE}={self._mark}"]
-        self._reactor.spawnProcess(self._will, arguments[0], arguments, env={}, childFDs={0: "w", 1: 1, 2: 2})
+        self._process.spawnProcess(self._will, arguments[0], arguments, env={}, childFDs={0: "w", 1: 1, 2: 2})
         for group in self._groups:
             self._will.write(b"+%d\n" % group)
 
     def _exited(self, will: _Will) -> None:
         self._will = None
         if self._stopping is not None:
-            self._stopping.callback(None)
+            if not self._stopping.called:
+                self._stopping.callback(None)
             return
         self.log.warn("the guard of the plugin processes ended; starting another")
         self._clock.callLater(AGAIN, self._replace)

@@ -1,0 +1,61 @@
+"""When a plugin that failed is tried again (local-runtime 12.4, 14.7)."""
+
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field
+
+FIRST: Final = 1.0
+LONGEST: Final = 300.0
+"""Seconds between two attempts: 1, 2, 4 ... 300."""
+STABLE: Final = 600.0
+"""Seconds that a process must have lived for its death to count as the first one."""
+GIVE_UP: Final = 15
+"""Failures after which nobody tries unasked any more, until this node restarts or the plugin is installed again."""
+
+
+@define(eq=False)
+class Backoff:
+    """
+    The failures of one plugin, of whatever kind, and what they mean for the next attempt.
+
+    `jitter` gives a number between 0 and 1: plugins that failed together are not tried again together.
+    """
+
+    _jitter: Callable[[], float]
+    failures: int = field(default=0, init=False)
+    cause: str = field(default="", init=False)
+    """Of the last failure."""
+    _doublings: int = field(default=0, init=False)
+    _due: float = field(default=0.0, init=False)
+
+    def failed(self, now: float, cause: str) -> float:
+        """An attempt failed at `now`: seconds until the next one."""
+        self.cause = cause
+        delay = min(LONGEST, FIRST * 2.0 ** min(self._doublings, 16)) * (0.8 + 0.4 * self._jitter())
+        self.failures += 1
+        self._doublings += 1
+        self._due = now + delay
+        return delay
+
+    def died(self, now: float, lived: float, cause: str) -> float:
+        """A process that had been ready died at `now`, after `lived` seconds: seconds until its successor may start; 0 for the first death."""
+        if lived >= STABLE:
+            self.reset()
+        if self.failures:
+            return self.failed(now, cause)
+        self.failures = 1
+        self.cause = cause
+        return 0.0
+
+    def reset(self) -> None:
+        """All is well, or somebody has changed something: the next attempt is the first."""
+        self.failures, self.cause, self._doublings, self._due = 0, "", 0, 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until an attempt is allowed, 0 when it is."""
+        return max(0.0, self._due - now)
+
+    @property
+    def given_up(self) -> bool:
+        return self.failures >= GIVE_UP

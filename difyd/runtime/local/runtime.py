@@ -1,0 +1,295 @@
+"""An installed plugin that runs on this node (local-runtime 8, 11)."""
+
+from enum import StrEnum
+from typing import Final
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from difyd.entities.declaration import Declaration
+from difyd.entities.identifier import PluginIdentifier
+from difyd.entities.installation import RuntimeType
+from difyd.errors import WriteFailed
+from difyd.runtime import hooks
+from difyd.runtime.background import Background
+from difyd.runtime.backoff import Backoff
+from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
+from difyd.runtime.local.child import Command, IChildren
+from difyd.runtime.local.instance import Instance, Limits, NotTaken, StartFailed
+from difyd.runtime.slots import Slot, Slots
+
+LONG_START: Final = 10.0
+"""Seconds after which a process that is not ready no longer counts as starting: it waits for something, and others may have its place."""
+
+
+class Status(StrEnum):
+    """The states of a runtime, as the chapter spells them (11.1); `asleep` is ours."""
+
+    PENDING = "pending"
+    LAUNCHING = "launching"
+    ACTIVE = "active"
+    RESTARTING = "restarting"
+    ASLEEP = "asleep"
+    """No process, since nobody called for a while; the next call starts one."""
+    STOPPED = "stopped"
+
+
+class Unavailable(Exception):
+    """No process can take a call, and none is about to. The text is the cause."""
+
+
+@frozen
+class LocalRuntimes:
+    """Makes runtimes: what all of them have in common."""
+
+    clock: IReactorTime
+    children: IChildren
+    starts: Slots
+    """How many processes may be starting at a time."""
+    limits: Limits
+    tell: hooks.Listener
+    idle: float = 0.0
+    """PLUGIN_IDLE_TIMEOUT: seconds without a call after which the process is stopped; 0: never."""
+
+    def make(self, identifier: PluginIdentifier, declaration: Declaration, command: Command, backoff: Backoff) -> "LocalRuntime":
+        return LocalRuntime(identifier, declaration, self, command, backoff)
+
+
+@implementer(IPluginRuntime)
+@define(eq=False)
+class LocalRuntime:
+    """
+    One version of a plugin, kept running from `start` to `stop`.
+
+    For each process that is wanted there is one `_keep`, which starts it, waits for its end and starts the next; so there is never more than
+    one process for each, and stopping is cancelling. There is one runtime for an identifier at a time; the supervisor sees to that.
+    """
+
+    identifier: PluginIdentifier
+    declaration: Declaration = field(repr=False)
+    _shared: LocalRuntimes = field(repr=False)
+    _command: Command = field(repr=False)
+    _backoff: Backoff = field(repr=False)
+    kind: RuntimeType = field(default=RuntimeType.LOCAL, init=False)
+    status: Status = field(default=Status.PENDING, init=False)
+    wanted: int = field(default=1, init=False)
+    """Processes."""
+    restarts: int = field(default=0, init=False)
+    _ready: list[Instance] = field(factory=list, init=False)
+    _alive: set[Instance] = field(factory=set, init=False)
+    """All that are not gone: starting, ready or on their way out."""
+    _waiting: set[Deferred[None]] = field(factory=set, init=False)
+    """Calls that wait for a process."""
+    _lost: dict[Instance, Deferred[None]] = field(factory=dict, init=False)
+    _keepers: Background = field(factory=Background, init=False)
+    _slot: Slot | None = field(default=None, init=False)
+    _urgent: bool = field(default=False, init=False)
+    _hopeless: bool = field(default=False, init=False)
+    """The next attempt is too far away to wait for."""
+    _idle_check: IDelayedCall | None = field(default=None, init=False)
+
+    # calls ----------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def available(self) -> bool:
+        """Can it take a call at once?"""
+        return bool(self._ready)
+
+    async def open(self, session: ISession) -> IChannel:
+        channel = self._open_now(session)
+        if channel is not None:
+            return channel
+        try:
+            return await Deferred.fromCoroutine(self._open_late(session)).addTimeout(self._shared.limits.window, self._shared.clock)
+        except (TimeoutError, Unavailable) as why:
+            raise WriteFailed(str(why) if isinstance(why, Unavailable) else self._backoff.cause or "no proper instance") from None
+
+    async def when_available(self) -> None:
+        """
+        Returns when a process can take calls; wakes a plugin that sleeps.
+
+        Raises Unavailable with the cause when the plugin is stopped, or when it failed to start and the next attempt is not due yet. While
+        one is made, its outcome is waited for.
+        """
+        if self._ready:
+            return
+        if self.status is Status.STOPPED:
+            raise Unavailable("the plugin is being stopped")
+        if self._hopeless:
+            raise Unavailable(self._backoff.cause)
+        self.hasten()
+        waiter: Deferred[None] = Deferred(self._waiting.discard)
+        self._waiting.add(waiter)
+        if self.status is Status.ASLEEP:
+            self._wake()
+        await waiter
+
+    def hasten(self) -> None:
+        """Somebody waits for it: let it start before others."""
+        self._urgent = True
+        if self._slot is not None:
+            self._slot.hasten()
+
+    def _open_now(self, session: ISession) -> IChannel | None:
+        """On the instance with the fewest open calls."""
+        while self._ready:
+            instance = self._ready[0] if len(self._ready) == 1 else min(self._ready, key=_load)
+            try:
+                return instance.open(session)
+            except NotTaken:
+                continue  # it has withdrawn by that
+        return None
+
+    async def _open_late(self, session: ISession) -> IChannel:
+        while True:
+            await self.when_available()
+            channel = self._open_now(session)
+            if channel is not None:
+                return channel
+
+    # life -----------------------------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """
+        Start the first process; returns when it is ready, and keeps it running from then on.
+
+        Raises StartFailed when it ends before; nothing is tried again then. Cancelling leaves it as it is: `stop` it.
+        """
+        self.status = Status.LAUNCHING
+        self._shared.tell(hooks.Scaled(self, self.wanted))
+        instance = await self._attempt()
+        self._keepers.spawn("keeping a plugin running", self._keep(instance))
+        self._watch_idleness(self._shared.idle)
+
+    async def stop(self, *, drain: bool) -> None:
+        """
+        Take no more calls, start nothing more, end all processes; returns when they are gone.
+
+        With `drain` open calls are finished first, within the limit; otherwise they hear at once that their connection is closed. A second
+        `stop` without it cuts the first one short.
+        """
+        self.status = Status.STOPPED
+        if self._idle_check is not None and self._idle_check.active():
+            self._idle_check.cancel()
+        for instance in list(self._alive):
+            if drain:
+                instance.drain()
+            else:
+                instance.stop()
+        self._tell_waiting("the plugin is being stopped")
+        await self._keepers.stop()
+        for instance in list(self._alive):
+            await instance.when_gone()
+
+    async def _keep(self, instance: Instance | None) -> None:
+        """Keep one process running: `instance`, or without one the first that can be started."""
+        if instance is None:
+            instance = await self._succeed(0.0)
+        while True:
+            await self._when_lost(instance)
+            if self.status in (Status.STOPPED, Status.ASLEEP):
+                return
+            self.restarts += 1
+            if not self._ready:
+                self.status = Status.RESTARTING
+            instance = await self._succeed(self._backoff.died(self._shared.clock.seconds(), instance.lived, instance.cause()))
+
+    async def _succeed(self, delay: float) -> Instance:
+        """Start a process after `delay` seconds, and again after growing pauses until one is ready."""
+        hopeless = delay > self._shared.limits.window
+        while True:
+            self._hopeless = hopeless
+            if hopeless:
+                self._tell_waiting(self._backoff.cause)
+            if delay:
+                await deferLater(self._shared.clock, delay)
+            self._hopeless = False
+            try:
+                return await self._attempt()
+            except StartFailed as why:
+                delay = self._backoff.failed(self._shared.clock.seconds(), str(why))
+                hopeless = True
+
+    async def _attempt(self) -> Instance:
+        """Start one process; returns it when it is ready. Raises StartFailed."""
+        slot = self._slot = self._shared.starts.slot(urgent=self._urgent)
+        try:
+            await slot.take()
+            long = self._shared.clock.callLater(LONG_START, slot.leave)
+            try:
+                instance = self._new_instance()
+                await instance.start(self._shared.children, self._command)
+            finally:
+                if long.active():
+                    long.cancel()
+        finally:
+            slot.leave()
+            self._slot, self._urgent = None, False
+        if instance.taking:  # it may have died since
+            self.status = Status.ACTIVE
+            self._ready.append(instance)
+            self._tell_waiting(None)
+        return instance
+
+    def _new_instance(self) -> Instance:
+        shared = self._shared
+        instance = Instance(self.identifier, shared.clock, shared.limits, shared.tell, self._withdrawn)
+        self._alive.add(instance)
+        instance.when_gone().addCallback(lambda _: self._alive.discard(instance))
+        return instance
+
+    def _withdrawn(self, instance: Instance) -> None:
+        """It takes no more calls: none may go there from now on, and its keeper has something to do."""
+        if instance in self._ready:
+            self._ready.remove(instance)
+        lost = self._lost.pop(instance, None)
+        if lost is not None:
+            lost.callback(None)
+
+    def _when_lost(self, instance: Instance) -> Deferred[None]:
+        lost: Deferred[None] = Deferred(lambda _: self._forget(instance))
+        if instance.taking:
+            self._lost[instance] = lost
+        else:
+            lost.callback(None)
+        return lost
+
+    def _forget(self, instance: Instance) -> None:
+        self._lost.pop(instance, None)
+
+    def _tell_waiting(self, cause: str | None) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for waiter in waiting:
+            waiter.callback(None if cause is None else Failure(Unavailable(cause)))
+
+    # idleness -------------------------------------------------------------------------------------------------------------------------
+
+    def _watch_idleness(self, seconds: float) -> None:
+        if self._shared.idle:
+            self._idle_check = self._shared.clock.callLater(seconds, self._check_idleness)
+
+    def _check_idleness(self) -> None:
+        """One timer for all calls: it looks how long the last one is over, and comes back when that may have become long enough."""
+        if self.status is not Status.ACTIVE or any(len(instance.sessions) for instance in self._ready):
+            self._watch_idleness(self._shared.idle)
+            return
+        left = max(instance.idle_since for instance in self._ready) + self._shared.idle - self._shared.clock.seconds()
+        if left > 0:
+            self._watch_idleness(left)
+            return
+        self.status = Status.ASLEEP
+        for instance in list(self._ready):
+            instance.drain()
+
+    def _wake(self) -> None:
+        self.status = Status.LAUNCHING
+        self._keepers.spawn("waking a plugin", self._keep(None))
+        self._watch_idleness(self._shared.idle)
+
+
+def _load(instance: Instance) -> int:
+    return len(instance.sessions)

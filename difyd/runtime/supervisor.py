@@ -1,0 +1,375 @@
+"""
+All plugins of this node: who runs, who is to run, who must end (local-runtime 12; state-and-cluster 5.4, 5.5).
+
+A plugin is in at most one of these places: `_running`, by its identifier; `_launches`, on its way there; `_retiring`, taken out of service and
+not gone yet. Only the object that is in a place may leave it: a late end of one runtime never touches its successor.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from attrs import frozen
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from difyd.entities.identifier import PluginIdentifier
+from difyd.entities.installation import RuntimeType
+from difyd.errors import DaemonError, LaunchFailed, NoRuntime, ShuttingDown
+from difyd.runtime import hooks
+from difyd.runtime.background import Background
+from difyd.runtime.backoff import Backoff
+from difyd.runtime.interfaces import ILauncher, IPackages, IPluginRuntime, IProgress, IRuntimes
+from difyd.runtime.launch import Launch
+from difyd.runtime.local.child import Command, IChildren
+from difyd.runtime.local.environment import BuildFailed, Environments
+from difyd.runtime.local.instance import StartFailed
+from difyd.runtime.local.places import VENV
+from difyd.runtime.local.runtime import LocalRuntime, LocalRuntimes, Unavailable
+from difyd.runtime.local.surroundings import Surroundings
+from difyd.runtime.slots import Slots
+
+ROUND: Final = 30.0
+"""Seconds between two looks at what is installed, from the end of one to the start of the next."""
+WAITING: Final = "installing heartbeat, waiting for plugin to be ready..."
+WAITING_EVERY: Final = 5.0
+NOT_READY: Final = "timed out on waiting for plugin to be ready after {}, please contract the administrator to check the logs"
+"""Spelled as clients know it."""
+
+
+@frozen
+class Patience:
+    """What the operator says about waiting; seconds."""
+
+    startup: float
+    """PLUGIN_STARTUP_WAIT: how long a call is held for a plugin that is not up."""
+    ready: float
+    """PYTHON_ENV_INIT_TIMEOUT: how long a launch waits for the first heartbeat, once the environment is there."""
+
+
+@frozen
+class Local:
+    """What it takes to run plugins on this node; a node of another platform has none of it."""
+
+    packages: IPackages
+    environments: Environments
+    runtimes: LocalRuntimes
+    surroundings: Surroundings
+    builds: Slots
+    """PLUGIN_LOCAL_LAUNCHING_CONCURRENT: environments that are made at the same time."""
+    children: IChildren
+    clean: Callable[[], Awaitable[None]]
+    """Sweeps what an earlier daemon has left; called once, at the start."""
+
+
+@implementer(IRuntimes, ILauncher)
+class Supervisor(Service):
+    """
+    Finds the runtime for a call, launches and retires plugins, and keeps what is installed running.
+
+    Started, it brings up all installed plugins; stopped, it ends them all. Debugging connections register their runtimes here and answer
+    before installed ones.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, local: Local | None, patience: Patience, events: hooks.Hooks, jitter: Callable[[], float]) -> None:
+        self.hooks = events
+        self._clock, self._local, self._patience, self._jitter = clock, local, patience, jitter
+        self._running: dict[PluginIdentifier, LocalRuntime] = {}
+        self._launches: dict[PluginIdentifier, Launch] = {}
+        self._retiring: set[LocalRuntime] = set()
+        self._shadows: dict[tuple[str, str], IPluginRuntime] = {}
+        self._reserved: Counter[PluginIdentifier] = Counter()
+        self._backoffs: dict[PluginIdentifier, Backoff] = {}
+        self._background = Background()
+        self._closing = False
+
+    # service --------------------------------------------------------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        Service.startService(self)
+        if self._local is not None:
+            self._background.spawn("the watch over installed plugins", self._watch(self._local))
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when no process of a plugin runs any more. Open calls are cut: whoever wants them finished has waited before."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    def kill_now(self) -> None:
+        """SIGKILL to everything that was started here, for a daemon that is about to end without more ado."""
+        self._closing = True
+        if self._local is not None:
+            self._local.children.kill_all()
+
+    async def _stop(self) -> None:
+        self._closing = True
+        await self._background.stop()
+        launches = [launch.when_over() for launch in self._launches.values()]
+        for launch in list(self._launches.values()):
+            launch.give_up("the plugin daemon is shutting down")
+        # All at once: each may need its grace period. What is raised was raised by us, and concerns nobody else.
+        stops = [Deferred.fromCoroutine(self._end(runtime)) for runtime in {*self._running.values(), *self._retiring}]
+        self._running.clear()
+        for gone in (*launches, *stops):
+            await gone
+
+    async def _end(self, runtime: LocalRuntime) -> None:
+        if runtime not in self._retiring:
+            self.hooks.tell(hooks.Stopping(runtime))
+        try:
+            await runtime.stop(drain=False)
+        except Exception:
+            self.log.failure("{identifier} could not be stopped", identifier=str(runtime.identifier))
+        self.hooks.tell(hooks.Stopped(runtime))
+
+    # calls (IRuntimes) ----------------------------------------------------------------------------------------------------------------
+
+    async def find(self, tenant: str, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
+        if self._shadows:
+            shadow = self._shadows.get((tenant, identifier.plugin_id))
+            if shadow is not None:
+                return shadow
+        runtime = self._running.get(identifier)
+        if runtime is not None and runtime.available:
+            return runtime
+        return await self._hold(identifier, kind)
+
+    async def _hold(self, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
+        """Wait for a plugin that is not up, as long as a caller is made to wait."""
+        if self._local is None or kind is not RuntimeType.LOCAL:
+            raise NoRuntime
+        if self._closing:
+            raise ShuttingDown
+        try:
+            return await Deferred.fromCoroutine(self._demand(self._local, identifier)).addTimeout(self._patience.startup, self._clock)
+        except TimeoutError:
+            raise NoRuntime(self._cause_of(identifier) or f"the plugin was not ready within {self._patience.startup:g} seconds") from None
+        except (Unavailable, DaemonError) as why:
+            raise NoRuntime(str(why)) from why
+
+    async def _demand(self, local: Local, identifier: PluginIdentifier) -> IPluginRuntime:
+        """The runtime of a plugin that somebody calls, once it is available."""
+        runtime = self._running.get(identifier)
+        if runtime is None:
+            launch = self._launches.get(identifier)
+            if launch is None or launch.over:
+                backoff = self._backoff(identifier)
+                if backoff.wait(self._clock.seconds()):
+                    raise Unavailable(backoff.cause)
+                launch = await self._launch(local, identifier)
+            launch.kept = True
+            launch.hasten()
+            runtime = await launch.join()
+        await runtime.when_available()
+        return runtime
+
+    def _cause_of(self, identifier: PluginIdentifier) -> str:
+        return self._backoffs[identifier].cause if identifier in self._backoffs else ""
+
+    # launches (ILauncher) -------------------------------------------------------------------------------------------------------------
+
+    async def launch(self, identifier: PluginIdentifier, progress: IProgress) -> None:
+        if self._local is None or self._closing:
+            raise LaunchFailed(f"failed to launch plugin: {ShuttingDown() if self._closing else 'this node runs no plugins'}")
+        runtime = self._running.get(identifier)
+        if runtime is not None:
+            self._backoff(identifier).reset()
+            await self._wait_until_available(runtime)
+            return
+        launch = self._launches.get(identifier)
+        if launch is None or launch.over:
+            self._backoff(identifier).reset()
+            launch = await self._launch(self._local, identifier)
+        launch.hasten()
+        await launch.join(progress)
+
+    async def _wait_until_available(self, runtime: LocalRuntime) -> None:
+        """An install of a plugin that other tenants have; it may be restarting just now."""
+        try:
+            await Deferred.fromCoroutine(runtime.when_available()).addTimeout(self._patience.ready, self._clock)
+        except (Unavailable, TimeoutError) as why:
+            raise LaunchFailed(f"failed to launch plugin: {why or self._cause_of(runtime.identifier)}") from why
+
+    def reserve(self, identifier: PluginIdentifier) -> None:
+        self._reserved[identifier] += 1
+
+    def release(self, identifier: PluginIdentifier) -> None:
+        self._reserved[identifier] -= 1
+        if self._reserved[identifier] <= 0:
+            del self._reserved[identifier]
+
+    def retire(self, identifier: PluginIdentifier) -> None:
+        if self._local is None or identifier in self._reserved:
+            return  # whoever installs it just now decides at the end; the watch looks too
+        self._backoffs.pop(identifier, None)
+        if (launch := self._launches.get(identifier)) is not None:
+            launch.give_up("it was uninstalled meanwhile")
+        runtime = self._running.pop(identifier, None)
+        if runtime is not None:
+            self._retiring.add(runtime)
+        self._background.spawn("clearing a plugin away", self._retire(self._local, identifier, runtime))
+
+    async def _retire(self, local: Local, identifier: PluginIdentifier, runtime: LocalRuntime | None) -> None:
+        if runtime is not None:
+            self.hooks.tell(hooks.Stopping(runtime))
+            await runtime.stop(drain=True)
+            self._retiring.discard(runtime)
+            self.hooks.tell(hooks.Stopped(runtime))
+        if not self._is_wanted(identifier):
+            await local.environments.remove(identifier)
+
+    def _is_wanted(self, identifier: PluginIdentifier) -> bool:
+        """Has somebody installed it again since?"""
+        launch = self._launches.get(identifier)
+        return identifier in self._running or identifier in self._reserved or (launch is not None and not launch.over)
+
+    async def _launch(self, local: Local, identifier: PluginIdentifier) -> Launch:
+        """A launch that has just begun, or one that somebody else has begun while we waited for the end of an earlier one."""
+        while (old := self._launches.get(identifier)) is not None:
+            if not old.over:
+                return old
+            await old.when_over()
+        launch = self._launches[identifier] = Launch(identifier, local.builds.slot())
+        launch.begin(self._bring_up(local, launch))
+        return launch
+
+    async def _bring_up(self, local: Local, launch: Launch) -> LocalRuntime:
+        """Everything from the package to the first heartbeat. Raises LaunchFailed; then, and when it is cancelled, nothing of it is left."""
+        identifier = launch.identifier
+        self.hooks.tell(hooks.Starting(identifier))
+        try:
+            runtime = await self._prepare(local, launch)
+            await self._first_start(runtime, launch)
+        except CancelledError:
+            raise
+        except LaunchFailed as why:
+            self._failed(identifier, str(why))
+            raise
+        except DaemonError as why:  # of the catalog: no declaration, no package
+            self._failed(identifier, str(why))
+            raise LaunchFailed(f"failed to launch plugin: {why}") from why
+        except Exception as why:
+            self.log.failure("launching {identifier} failed", identifier=str(identifier))
+            self._failed(identifier, repr(why))
+            raise LaunchFailed(f"failed to launch plugin: {why!r}") from why
+        finally:
+            del self._launches[identifier]
+        self._running[identifier] = runtime
+        self.hooks.tell(hooks.Ready(runtime))
+        return runtime
+
+    async def _prepare(self, local: Local, launch: Launch) -> LocalRuntime:
+        declaration = await local.packages.declaration(launch.identifier)
+        runner = declaration.view.meta.runner
+        if runner.language != "python":
+            raise LaunchFailed(f"failed to launch plugin: unsupported language: {runner.language}\nfailed to init environment")
+        try:
+            directory = await local.environments.prepare(launch.identifier, launch, launch.slot)
+        except BuildFailed as why:
+            raise LaunchFailed(f"failed to launch plugin: {why}\nfailed to init environment") from why
+        arguments = (str(directory / VENV / "bin" / "python"), "-m", runner.entrypoint)
+        command = Command(arguments, directory, local.surroundings.plugin())
+        return local.runtimes.make(launch.identifier, declaration, command, self._backoff(launch.identifier))
+
+    async def _first_start(self, runtime: LocalRuntime, launch: Launch) -> None:
+        launch.on_haste(runtime.hasten)
+        launch.remind(self._clock, WAITING_EVERY, WAITING)
+        limit = self._patience.ready
+        try:
+            await Deferred.fromCoroutine(runtime.start()).addTimeout(limit, self._clock)
+        except BaseException as why:
+            await runtime.stop(drain=False)
+            if isinstance(why, StartFailed):
+                raise LaunchFailed(f"failed to launch plugin: {why}") from why
+            if isinstance(why, TimeoutError):
+                raise LaunchFailed(NOT_READY.format(go_duration(limit))) from why
+            raise
+
+    def _failed(self, identifier: PluginIdentifier, cause: str) -> None:
+        self._backoff(identifier).failed(self._clock.seconds(), cause)
+        self.hooks.tell(hooks.StartFailed(identifier, cause))
+
+    def _backoff(self, identifier: PluginIdentifier) -> Backoff:
+        backoff = self._backoffs.get(identifier)
+        if backoff is None:
+            backoff = self._backoffs[identifier] = Backoff(self._jitter)
+        return backoff
+
+    # the watch over what is installed -------------------------------------------------------------------------------------------------
+
+    async def _watch(self, local: Local) -> None:
+        try:
+            await local.clean()
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure("what an earlier run has left could not be swept")
+        while True:
+            try:
+                await self._round(local)
+            except CancelledError:
+                raise
+            except DaemonError as why:
+                self.log.warn("cannot tell which plugins are installed: {why}", why=str(why))
+            except Exception:
+                self.log.failure("a look at the installed plugins failed")
+            await deferLater(self._clock, ROUND)
+
+    async def _round(self, local: Local) -> None:
+        """
+        Start what is installed and does not run, end what runs and is not installed any more. Waits for none of it.
+
+        While the list was fetched an install may have come to its end, so only what ran before, and was nobody's install then and now, is
+        judged by it.
+        """
+        before = {identifier: runtime for identifier, runtime in self._running.items() if identifier not in self._reserved}
+        installed = set(await local.packages.installed())
+        for identifier in installed:
+            if self._is_due(identifier):
+                launch = await self._launch(local, identifier)
+                launch.kept = True
+        for identifier, runtime in before.items():
+            if identifier not in installed and self._running.get(identifier) is runtime:
+                self.retire(identifier)
+
+    def _is_due(self, identifier: PluginIdentifier) -> bool:
+        if identifier in self._running or identifier in self._launches or identifier in self._reserved:
+            return False
+        backoff = self._backoffs.get(identifier)
+        return backoff is None or not (backoff.given_up or backoff.wait(self._clock.seconds()))
+
+    # debugging connections ------------------------------------------------------------------------------------------------------------
+
+    def connected(self, tenant: str, runtime: IPluginRuntime) -> None:
+        """From now on `runtime` answers the calls of `tenant` to its plugin id, whatever is installed under it; the latest one counts."""
+        self._shadows[tenant, runtime.identifier.plugin_id] = runtime
+        self.hooks.tell(hooks.Connected(tenant, runtime))
+
+    def disconnected(self, tenant: str, runtime: IPluginRuntime) -> None:
+        """It is gone: what is installed answers again. Does nothing to a later connection of the same plugin."""
+        key = (tenant, runtime.identifier.plugin_id)
+        if self._shadows.get(key) is runtime:
+            del self._shadows[key]
+        self.hooks.tell(hooks.Disconnected(tenant, runtime))
+
+    # for people who look --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def runtimes(self) -> list[LocalRuntime]:
+        """All that are in service."""
+        return list(self._running.values())
+
+
+def go_duration(seconds: float) -> str:
+    """Whole seconds as the reference writes durations: `45s`, `2m0s`, `1h0m5s`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
