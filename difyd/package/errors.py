@@ -53,7 +53,7 @@ class InvalidDeclaration(BadPackage):
     """
     A declaration that a plugin under development sent breaks rules of its schema (package-format 17).
 
-    One line per broken rule, each with the path of the field: `tools[0].parameters[2].name: must not be empty`.
+    One line in all, each broken rule with the path of its field: `tools[0].parameters[2].name: must not be empty; ...`.
     """
 
 

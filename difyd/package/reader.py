@@ -1,27 +1,22 @@
 """One pass over a package: bounded, decoded, hashed, verified (package-format 2-9, 18-20)."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from attrs import field, frozen
 
 from difyd.entities.identifier import PluginIdentifier
-from difyd.package.signature import Keys, Verification
+from difyd.package.archive import Archive, checksum
+from difyd.package.assets import Asset, Remapped, find_asset, icons, remap
+from difyd.package.errors import BadAuthor
+from difyd.package.loader import load
+from difyd.package.manifest import assemble, check_manifest
+from difyd.package.readme import readmes
+from difyd.package.signature import Keys, Unverified, Verification, verify
 
-
-@frozen
-class Asset:
-    """A file that a declaration refers to, under the id by which clients fetch it (package-format 18.1)."""
-
-    id: str
-    content: bytes = field(repr=False)
-
-
-@frozen
-class Remapped:
-    """A declaration as it is stored and served: icon names replaced by asset ids, and the assets that must be stored with it."""
-
-    declaration: bytes = field(repr=False)
-    assets: tuple[Asset, ...]
+__all__ = ["Asset", "Package", "Remapped", "read_asset_blocking", "read_package_blocking", "read_readmes_blocking"]
 
 
 @frozen
@@ -29,16 +24,21 @@ class Package:
     """What the daemon knows of a package without running it."""
 
     identifier: PluginIdentifier
-    declaration: bytes = field(repr=False)
-    """The JSON of the declaration with icons as file names: what `decode/from_identifier` and `extract` show as `manifest`."""
     verification: Verification | None
     """Who vouches for it; None when it is unverified. The declaration's `verified` says the same."""
     unverified_because: str
     """A sentence: which check of the signature failed; empty when it is verified."""
+    _declaration: Mapping[str, Any] = field(repr=False)
+    _icons: Mapping[str, bytes | None] = field(repr=False)
+
+    @property
+    def declaration(self) -> bytes:
+        """The JSON of the declaration with icons as file names: what `decode/from_identifier` and `extract` show as `manifest`."""
+        return msgspec.json.encode(self._declaration)
 
     def remap(self) -> Remapped:
-        """The declaration to store and serve. Pure; raises MissingIcon, to which `failed to remap assets` is already added."""
-        raise NotImplementedError
+        """The declaration to store and serve, and the assets it needs. Raises MissingIcon."""
+        return remap(self._declaration, self._icons.get)
 
 
 def read_package_blocking(path: Path, *, keys: Keys, max_size: int | None = None) -> Package:
@@ -49,18 +49,35 @@ def read_package_blocking(path: Path, *, keys: Keys, max_size: int | None = None
     UnreadablePackage (zip, sizes, entries, anything that does not parse), BadIdentifier, BadAuthor, IllegalManifest; OSError when the disk
     fails. Signatures are only reported: whether they are demanded decides `policy.admit`. Missing icons are found by `Package.remap`.
     """
-    raise NotImplementedError
+    with Archive.open_blocking(path, max_size=max_size) as archive:
+        manifest, providers = load(archive)
+        digests = archive.digests()
+        identifier = PluginIdentifier.parse(f"{identity(manifest)}@{checksum(digests)}")
+        if identifier.remote_like:
+            raise BadAuthor
+        check_manifest(manifest["author"], manifest["name"], providers)
+        try:
+            verification, because = verify(archive, digests, keys), ""
+        except Unverified as why:
+            verification, because = None, why.reason
+        declaration = assemble(manifest, providers, verified=verification is not None)
+        names = {icon.name for icon in icons(declaration)}
+        return Package(identifier, verification, because, declaration, {name: find_asset(archive, name) for name in names})
+
+
+def identity(manifest: Mapping[str, Any]) -> str:
+    """`author/name:version`, without the author when there is none (package-format 6.3)."""
+    author = f"{manifest['author']}/" if manifest["author"] else ""
+    return f"{author}{manifest['name']}:{manifest['version']}"
 
 
 def read_asset_blocking(path: Path, name: str) -> bytes | None:
     """The asset `name` (relative to `_assets/`, exactly) of the package in the file `path`, or None. Raises UnreadablePackage, OSError."""
-    raise NotImplementedError
+    with Archive.open_blocking(path) as archive:
+        return find_asset(archive, name)
 
 
 def read_readmes_blocking(path: Path) -> dict[str, str]:
-    """
-    The readmes of a package by language (package-format 19); `en_US` is always there.
-
-    Raises UnreadablePackage `open README.md: file does not exist\\nen_US readme not found` when there is none at the root; OSError.
-    """
-    raise NotImplementedError
+    """The readmes of the package in the file `path`, see `readme.readmes`. Raises UnreadablePackage, OSError."""
+    with Archive.open_blocking(path) as archive:
+        return readmes(archive)

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import define, field
 
 from difyd.package.documents import scalars
 from difyd.package.documents.source import Node, Problem, Unfit, lines
@@ -30,9 +30,15 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-@frozen
+@define(eq=False)
 class JsonSource:
-    """Reads values that `parse` made; a `Source`."""
+    """Reads values that `parse` made; a `Source`. An item that is no object refers to nothing, and is dropped."""
+
+    has_files: Final = False
+    references: list[Any] = field(factory=list, init=False)
+
+    def path(self, node: Node) -> str | None:
+        return None
 
     def describe(self, unfit: Unfit) -> str:
         return lines(iter(unfit.problems))

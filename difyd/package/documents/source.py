@@ -48,6 +48,13 @@ class Source(Protocol):
     A null node is none of them: callers ask `is_null` first and take the empty value then.
     """
 
+    references: list[Any]
+    """What was found to refer to other files, in the order of the document (`difyd.package.schema.references`)."""
+
+    @property
+    def has_files(self) -> bool:
+        """Can a value of this notation refer to files?"""
+
     def is_null(self, node: Node) -> bool: ...
     def is_list(self, node: Node) -> bool: ...
     def is_mapping(self, node: Node) -> bool: ...
@@ -77,6 +84,9 @@ class Source(Protocol):
 
     def unfit(self, node: Node, text: str, *, final: bool = False) -> Unfit:
         """An error at this node, for a type that has a rule of its own."""
+
+    def path(self, node: Node) -> str | None:
+        """The path of a file with an item, where an item may stand; None where there are no files."""
 
     def describe(self, unfit: Unfit) -> str:
         """The words for the person who wrote the document."""

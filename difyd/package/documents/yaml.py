@@ -28,6 +28,8 @@ class YamlSource:
     Aliases share nodes, so what bounds the work of reading is the number of nodes visited: ten times those that were written, and some.
     """
 
+    has_files: Final = True
+    references: list[Any] = field(factory=list, init=False)
     _composer: Composer = field(factory=Composer, init=False)
     _visits: int = field(default=0, init=False)
 
@@ -43,6 +45,9 @@ class YamlSource:
 
     def unfit(self, node: Node, text: str, *, final: bool = False) -> Unfit:
         return Unfit(Problem(text, line=node.line), final=final)
+
+    def path(self, node: Node) -> str | None:
+        return self.text(node)
 
     # What a node is
 
