@@ -1,7 +1,11 @@
 """Clearing away plugin versions that nobody uses (state-and-cluster 5.6, 5.7, 6.6)."""
 
+from typing import Final
+
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from difyd.catalog.background import Background
@@ -13,6 +17,9 @@ from difyd.runtime.interfaces import ILauncher
 from difyd.store.database import installations
 from difyd.store.database.engine import Database
 
+AGAIN: Final = 2.0
+"""Seconds between two looks whether an install that is in the way is over."""
+
 
 class Removals(Service):
     """
@@ -23,24 +30,25 @@ class Removals(Service):
 
     log = Logger()
 
-    def __init__(self, database: Database, packages: Packages, launcher: ILauncher, turns: Turns) -> None:
+    def __init__(self, clock: IReactorTime, database: Database, packages: Packages, launcher: ILauncher, turns: Turns) -> None:
+        self._clock = clock
         self._database, self._packages, self._launcher, self._turns = database, packages, launcher, turns
         self._checks = Background()
 
     def stopService(self) -> Deferred[None]:
-        """Lets the checks under way come to their end; what they did not reach, the next start finds (see `recovery`)."""
+        """What the checks under way do not reach any more, the next start finds (see `recovery`)."""
         Service.stopService(self)
+        self._checks.cancel()
         return self._checks.idle()
 
     def check(self, identifier: PluginIdentifier) -> None:
-        """In the background: clear `identifier` away if no tenant has it installed."""
+        """In the background: clear `identifier` away if no tenant has it installed. While one installs it, that waits."""
         if self.running:
             self._checks.spawn(f"clearing away {identifier}", self._check(identifier))
 
     async def _check(self, identifier: PluginIdentifier) -> None:
-        held = await self._turns.removing(identifier)
-        if held is None:  # whoever installs it now looks at the end whether it is wanted
-            return
+        while (held := await self._turns.removing(identifier)) is None:
+            await deferLater(self._clock, AGAIN)
         with held:
             try:
                 if await self._database.read(installations.in_use_blocking, identifier):

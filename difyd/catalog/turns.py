@@ -33,7 +33,7 @@ class Turns(Service):
     One lease for each identifier in the whole cluster, shared by the installs of this node.
 
     Installs of one identifier run side by side on a node, because the launcher makes one launch of them. Clearing away is done by one
-    alone, and not at all while an install is under way: whoever installs looks at its end whether the version is wanted.
+    alone, and only while nobody installs; it does not stand in the way of installs by waiting for its turn.
 
         with await turns.installing(identifier):
             ...

@@ -174,7 +174,7 @@ class House(SynchronousTestCase):
         self.installations = Installations(self.clock, self.database, self.messages, self.known)
         self.packages = Packages(self.blobs, self.areas, self.database, self.known)
         self.turns = Turns(self.clock, self.leases)
-        self.removals = Removals(self.database, self.packages, self.launcher, self.turns)
+        self.removals = Removals(self.clock, self.database, self.packages, self.launcher, self.turns)
         self.jobs = Jobs(
             self.clock,
             self.database,
