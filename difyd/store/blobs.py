@@ -91,13 +91,13 @@ class IBlobs(Interface):
 
 
 class IStaged(Interface):
-    """A value on its way into a store; exactly one of the two is called, once."""
+    """A value on its way into a store."""
 
     def commit_blocking() -> None:
-        """Put it in place, whole. Raises StorageFailed."""
+        """Put it in place, whole. Raises StorageFailed; then it is forgotten."""
 
     def discard_blocking() -> None:
-        """Forget it. Does not raise."""
+        """Forget it. Does not raise, and does nothing to what is in place."""
 
 
 class IObjects(Interface):

@@ -46,10 +46,13 @@ class LocalObjects:
 
     def write_file_blocking(self, key: str, source: Path) -> None:
         path = self._path(key)
-        with _storing(key), _half_written(path) as half:
-            shutil.copyfile(source, half)
-            _sync(half)
-            _put(half, path)
+        try:
+            with _half_written(path) as half:
+                shutil.copyfile(source, half)
+                _sync(half)
+                _put(half, path)
+        except OSError as why:
+            raise StorageFailed(f"{key} cannot be stored: {why}") from why
 
     def fetch_blocking(self, key: str, destination: Path) -> None:
         with _reading(key), _half_written(destination) as half:
@@ -57,7 +60,7 @@ class LocalObjects:
             os.replace(half, destination)
 
     def copy_blocking(self, source: str, target: str) -> None:
-        origin = self._path(source)
+        origin, _ = self._path(source), self._path(target)
         if self.size_blocking(source) is None:
             raise BlobMissing(source)
         self.write_file_blocking(target, origin)
@@ -114,8 +117,11 @@ class _StagedFile:
     _path: Path
 
     def commit_blocking(self) -> None:
-        with _storing(self.key):
+        try:
             _put(self._half, self._path)
+        except OSError as why:
+            self.discard_blocking()
+            raise StorageFailed(f"{self.key} cannot be stored: {why}") from why
 
     def discard_blocking(self) -> None:
         with suppress(OSError):
@@ -136,14 +142,6 @@ def _half_written(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             half.unlink()
-
-
-@contextmanager
-def _storing(key: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as why:
-        raise StorageFailed(f"{key} cannot be stored: {why}") from why
 
 
 @contextmanager
