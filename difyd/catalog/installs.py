@@ -19,7 +19,6 @@ from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import BadRequest, DaemonError, InternalError, NotFound, ShuttingDown
-from difyd.runtime.interfaces import ILauncher
 from difyd.store.cache.interfaces import ILeases
 from difyd.store.database import declarations, installations, tasks
 from difyd.store.database.engine import Database, Transaction
@@ -62,13 +61,12 @@ class Installs(Service):
         database: Database,
         leases: ILeases,
         known: Installations,
-        launcher: ILauncher,
         removals: Removals,
         jobs: Jobs,
         node: str,
         runtime: RuntimeType = RuntimeType.LOCAL,
     ) -> None:
-        self._database, self._installations, self._launcher, self._removals = database, known, launcher, removals
+        self._database, self._installations, self._removals = database, known, removals
         self._jobs, self._node, self._runtime = jobs, node, runtime
         self._claim = Claim(clock, leases, presence(node))
         self._live: dict[str, int] = {}  # how many jobs of a task run
@@ -151,14 +149,12 @@ class Installs(Service):
     def _begin(self, wanted: Wanted) -> None:
         self._live[wanted.task] = self._live.get(wanted.task, 0) + 1
         if self.running:
-            self._launcher.reserve(wanted.identifier)
             self._running.spawn(f"the install of {wanted.identifier}", self._run(wanted))
 
     async def _run(self, wanted: Wanted) -> None:
         try:
             await self._jobs.run(wanted)
         finally:
-            self._launcher.release(wanted.identifier)
             self._live[wanted.task] -= 1
             if not self._live[wanted.task]:
                 del self._live[wanted.task]

@@ -111,7 +111,7 @@ class Jobs:
             raise InternalError(NO_DECLARATION) from why
         idle = False  # is it up, and not known to be wanted by anybody?
         try:
-            with await self._within(deadline, self._turns.installing(identifier)):
+            with await self._within(deadline, self._turns.installing(identifier)), _Reserved(self._launcher, identifier):
                 await self._within(deadline, self._launcher.launch(identifier, progress))
                 idle = True
                 await self._within(deadline, self._mark(identifier))
@@ -160,6 +160,20 @@ class Jobs:
 
     async def _update(self, wanted: Wanted, status: str | None, message: str) -> None:
         await self._database.run(tasks.update_blocking, wanted.task, wanted.identifier, status=status, message=message)
+
+
+@frozen
+class _Reserved:
+    """For as long as the block lasts the launcher's watch leaves the plugin alone, and does not retire it."""
+
+    _launcher: ILauncher
+    _identifier: PluginIdentifier
+
+    def __enter__(self) -> None:
+        self._launcher.reserve(self._identifier)
+
+    def __exit__(self, *_: object) -> None:
+        self._launcher.release(self._identifier)
 
 
 def _install_blocking(transaction: Transaction, wanted: Wanted, declaration: Declaration, runtime: RuntimeType) -> None:

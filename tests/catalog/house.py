@@ -124,6 +124,8 @@ class FakeLauncher:
         self.reserved.remove(identifier)
 
     def retire(self, identifier: PluginIdentifier) -> None:
+        if identifier in self.reserved:
+            return
         self.retired.append(identifier)
         self.running.discard(identifier)
 
@@ -186,7 +188,7 @@ class House(SynchronousTestCase):
             NoMetrics(),
             limit=900.0,
         )
-        self.installs = Installs(self.clock, self.database, self.leases, self.installations, self.launcher, self.removals, self.jobs, node)
+        self.installs = Installs(self.clock, self.database, self.leases, self.installations, self.removals, self.jobs, node)
         self.uninstalls = Uninstalls(self.database, self.installations, self.removals)
         self.monitor = Monitor(self.clock, self.database, self.leases, self.installs, node, 960.0, self.now)
         for part in (self.installations, self.turns, self.removals, self.uninstalls, self.installs):
