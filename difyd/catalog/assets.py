@@ -13,7 +13,9 @@ from difyd.store.blobs import BadKey, BlobMissing, IBlobs
 
 KEPT: Final = 64 * 1024 * 1024
 """Bytes of icons that stay in memory, however many there are."""
-_OUTSIDE: Final = re.compile(r"[/\\\x00]|\A\.*\Z")
+LONGEST: Final = 255
+"""Bytes of an id: what a file's name may have."""
+_ID: Final = re.compile(r"[0-9a-f]{64}(\.[^/\\\0]*)?", re.DOTALL)
 
 
 @define(eq=False)
@@ -35,7 +37,7 @@ class Assets:
         content = self._kept.get(asset_id)
         if content is not None:
             return content
-        if _OUTSIDE.search(asset_id):
+        if not _ID.fullmatch(asset_id) or len(asset_id.encode(errors="replace")) > LONGEST:
             raise NotFound(f"asset not found: {asset_id}")
         return await self._loading.ask(asset_id, lambda: self._load(asset_id))
 

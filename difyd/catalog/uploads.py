@@ -111,6 +111,7 @@ class Uploads(Service):
         """All of them or none. Raises StorageFailed, DatabaseFailed."""
         wanted = {one.identifier: one for one in accepted}
         async with _Locked(self._storing):
+            known = await self._database.read(declarations.get_many_blocking, list(wanted))  # also: fail before anything is stored
             fresh: list[PluginIdentifier] = []
             try:
                 for identifier, one in wanted.items():
@@ -119,7 +120,7 @@ class Uploads(Service):
                     _declare_blocking, {i: (one.stored.declaration, one.package.verification is not None) for i, one in wanted.items()}
                 )
             except DaemonError:
-                await self._take_back(fresh)
+                await self._take_back([identifier for identifier in fresh if identifier not in known])
                 raise
         for identifier in changed:
             self._installations.redeclared(identifier)
@@ -141,8 +142,7 @@ class Uploads(Service):
     async def _take_back(self, fresh: Sequence[PluginIdentifier]) -> None:
         for identifier in fresh:
             try:
-                if await self._database.read(declarations.get_blocking, identifier) is None:
-                    await self._blobs.delete(self._areas.package(identifier))
+                await self._blobs.delete(self._areas.package(identifier))
             except DaemonError as why:
                 self.log.warn("the package of a failed upload of {identifier} stays: {why}", identifier=str(identifier), why=str(why))
 
