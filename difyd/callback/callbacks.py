@@ -1,0 +1,120 @@
+"""Plugins call Dify: what each session has asked for, served beside one another, and dropped with the session."""
+
+from typing import Final
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from difyd.callback import permissions, storage
+from difyd.callback.dify import Dify
+from difyd.callback.interfaces import ICallbacks
+from difyd.callback.invocation import Invocation, Places
+from difyd.callback.messages import Message, Reply, decode_message
+from difyd.callback.storage import PluginStorage
+from difyd.callback.types import TYPES
+from difyd.entities.call import Call
+from difyd.runtime.interfaces import IChannel
+
+PER_PLUGIN: Final = 1000
+"""Invocations of one plugin that may be under way at once: as many as the SDK answers calls at once."""
+PER_TENANT: Final = 2000
+"""The same for all plugins of a tenant."""
+
+_MODEL: Final = "model"
+"""The access type of calls that may ask nothing."""
+_PERMISSIONS: Final = {storage.NAME: permissions.STORAGE, **{name: row.permission for name, row in TYPES.items()}}
+
+
+@implementer(ICallbacks)
+@define(eq=False)
+class Callbacks:
+    """
+    All invocations under way on this node, by session.
+
+    Beyond a limit an invocation is refused, not kept waiting: it may be what the invocation waits for that it would wait for, when a tool
+    calls back into its own plugin.
+    """
+
+    log = Logger()
+
+    _clock: IReactorTime
+    _dify: Dify
+    _storage: PluginStorage
+    _per_plugin: int = PER_PLUGIN
+    _per_tenant: int = PER_TENANT
+    _plugins: Places = field(init=False)
+    _tenants: Places = field(init=False)
+    _open: dict[str, set[Invocation]] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._plugins, self._tenants = Places(self._per_plugin), Places(self._per_tenant)
+
+    def __len__(self) -> int:
+        """Invocations under way."""
+        return sum(map(len, self._open.values()))
+
+    def invoke(self, call: Call, channel: IChannel, message: bytes) -> None:
+        wanted = decode_message(message)
+        refusal = self._refusal(call, wanted.type)
+        if refusal is None:
+            self._start(call, channel, wanted)
+        else:
+            self.refuse(call, channel, wanted.id, refusal)
+
+    def refuse(self, call: Call, channel: IChannel, request_id: str, reason: str) -> None:
+        reply = Reply(call, request_id)
+        channel.send(reply.error(reason) + reply.end())
+        self.log.info(
+            "{identifier} was refused an invocation: {reason}",
+            identifier=call.identifier.text, tenant=call.tenant, session=call.session, reason=reason,
+        )  # fmt: skip
+
+    def close(self, call: Call) -> None:
+        for invocation in self._open.pop(call.session, ()):
+            invocation.cancel()
+
+    def _refusal(self, call: Call, kind: str) -> str | None:
+        if call.access == _MODEL:
+            return permissions.FROM_MODEL
+        permission = _PERMISSIONS.get(kind)
+        if permission is None:
+            return f"unsupported invoke type: {kind}"
+        if (denied := permissions.refusal(call, permission)) is not None:
+            return denied
+        if self._plugins.full(call.identifier.text):
+            return f"too many invocations at once: {self._per_plugin} of this plugin are under way (PLUGIN_MAX_INVOCATIONS)"
+        if self._tenants.full(call.tenant):
+            return f"too many invocations at once: {self._per_tenant} of this tenant are under way (TENANT_MAX_INVOCATIONS)"
+        return None
+
+    def _start(self, call: Call, channel: IChannel, wanted: Message) -> None:
+        row = TYPES.get(wanted.type)
+
+        async def work(invocation: Invocation) -> None:
+            if row is None:
+                invocation.respond([await self._storage.serve(call, wanted.request)])
+            else:
+                await self._dify.serve(invocation, row, wanted.request)
+
+        invocation = Invocation(call, wanted.type, channel, Reply(call, wanted.id, streams=row is not None and row.streams))
+        self._plugins.take(call.identifier.text)
+        self._tenants.take(call.tenant)
+        self._open.setdefault(call.session, set()).add(invocation)
+        invocation.start(work).addCallback(self._ended, invocation, self._clock.seconds())
+
+    def _ended(self, _: None, invocation: Invocation, begun: float) -> None:
+        call = invocation.call
+        self._plugins.free(call.identifier.text)
+        self._tenants.free(call.tenant)
+        open_ = self._open.get(call.session)
+        if open_ is not None:
+            open_.discard(invocation)
+            if not open_:
+                del self._open[call.session]
+        self.log.info(
+            "{identifier} invoked {type}: {outcome} after {elapsed:.3f} s",
+            identifier=call.identifier.text, tenant=call.tenant, session=call.session, type=invocation.type, outcome=invocation.outcome,
+            elapsed=self._clock.seconds() - begun, sent=invocation.sent,
+        )  # fmt: skip
