@@ -1,5 +1,5 @@
 """
-What management lists (http-api 14): one statement each, or two, with all declarations fetched in them.
+What management lists (http-api 14): one statement for the rows, one for all their declarations, one more where a total is asked for.
 
 Pages are `OFFSET (page - 1) * size LIMIT size`, newest first by time of creation, then id, so that they are stable. A row whose
 declaration cannot be read is left out and named in `Page.broken`: a console that shows 49 of 50 plugins is worth more than none.

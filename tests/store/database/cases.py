@@ -4,6 +4,7 @@ A database for tests of repositories.
 The tests themselves are contracts: mix-ins that `SQLiteCase` turns into TestCases here, and a server's case in `tests/integration`.
 """
 
+import functools
 import threading
 from pathlib import Path
 
@@ -96,13 +97,17 @@ class DatabaseCase:
         Each has its own opening of the database, so nothing but the database itself keeps them apart.
         """
         databases = [self.open() for _ in works]
+        return self.together(*[functools.partial(work, database) for work, database in zip(works, databases, strict=True)])
+
+    def together(self, *works):
+        """The same for functions of nothing."""
         results: list[object] = [None] * len(works)
         ready = threading.Barrier(len(works))
 
         def run(position: int) -> None:
             ready.wait(20)
             try:
-                results[position] = works[position](databases[position])
+                results[position] = works[position]()
             except Exception as why:
                 results[position] = why
 

@@ -8,7 +8,8 @@ newest installation of a plugin stay, every removal is reported.
 from collections.abc import Iterable
 
 from alembic import context, op
-from sqlalchemy import Connection, Index, Inspector, Table, UniqueConstraint, delete, func, inspect, select, update
+from sqlalchemy import DDL, Connection, Index, Inspector, Table, UniqueConstraint, delete, func, inspect, select, update
+from sqlalchemy.schema import CreateColumn
 
 from difyd.store.database.tables import SHARED, debug_keys, jobs, plugin_declarations, plugin_installations, plugins, serverless_runtimes
 
@@ -28,7 +29,7 @@ def upgrade() -> None:
             table.create(connection)
             report.append(f"created table {table.name}")
             continue
-        _add_columns(inspector, table, report)
+        _add_columns(connection, inspector, table, report)
     if plugin_installations.name in present:
         _keep_one(connection, plugin_installations, ("tenant_id", "plugin_id"), report, newest=True)
     for table in (plugins, plugin_declarations, serverless_runtimes):
@@ -40,12 +41,13 @@ def upgrade() -> None:
             _add_indexes(connection, inspector, table, report)
 
 
-def _add_columns(inspector: Inspector, table: Table, report: list[str]) -> None:
+def _add_columns(connection: Connection, inspector: Inspector, table: Table, report: list[str]) -> None:
     """Those that came later are all nullable or have a default."""
     known = {column["name"] for column in inspector.get_columns(table.name)}
     for column in table.columns:
         if column.name not in known:
-            op.add_column(table.name, column.copy())
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN %(definition)s", context={"definition": definition}))
             report.append(f"added column {table.name}.{column.name}")
 
 
