@@ -34,16 +34,18 @@ class Removals(Service):
         self._clock = clock
         self._database, self._packages, self._launcher, self._turns = database, packages, launcher, turns
         self._checks = Background()
+        self._closing = False
 
     def stopService(self) -> Deferred[None]:
         """What the checks under way do not reach any more, the next start finds (see `recovery`)."""
         Service.stopService(self)
+        self._closing = True
         self._checks.cancel()
         return self._checks.idle()
 
     def check(self, identifier: PluginIdentifier) -> None:
         """In the background: clear `identifier` away if no tenant has it installed. While one installs it, that waits."""
-        if self.running:
+        if not self._closing:
             self._checks.spawn(f"clearing away {identifier}", self._check(identifier))
 
     async def _check(self, identifier: PluginIdentifier) -> None:

@@ -8,6 +8,7 @@ from difyd.errors import NotFound
 from difyd.store.database import tasks
 from difyd.store.database.engine import Database
 
+
 @define(eq=False)
 class Tasks:
     """Reading and deleting tasks. Their jobs run on whatever is deleted; they then find nothing to update."""
