@@ -83,7 +83,7 @@ def verify(archive: Archive, digests: Mapping[str, bytes], keys: Keys) -> Verifi
     """
     comment, signature = _comment(archive)
     category = _category(archive)
-    signed = b"".join(digests.values()) + str(comment.time).encode()
+    signed = signed_bytes(digests, comment.time)
     for key in (*keys.official, *keys.third_party):
         try:
             key.verify(signature, signed, padding.PKCS1v15(), SHA256())
@@ -94,6 +94,11 @@ def verify(archive: Archive, digests: Mapping[str, bytes], keys: Keys) -> Verifi
         raise Unverified("it was signed with a trusted key, but its files were changed, added, removed or reordered afterwards")
     others = f" and none of the {len(keys.third_party)} third-party keys" if keys.third_party else ""
     raise Unverified(f"its signature was not made with the official key{others} that this daemon trusts")
+
+
+def signed_bytes(digests: Mapping[str, bytes], time: int) -> bytes:
+    """What a signature is made over: the digests of the contents in archive order, then the time."""
+    return b"".join(digests.values()) + str(time).encode()
 
 
 def _comment(archive: Archive) -> tuple[_Comment, bytes]:
