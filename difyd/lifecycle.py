@@ -54,8 +54,16 @@ class Staged(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: Any, parts: Sequence[IService], patience: float, exits: Exits | None = None) -> None:
-        self._reactor, self._parts, self._patience = reactor, tuple(parts), patience
+    def __init__(
+        self,
+        reactor: Any,
+        parts: Sequence[IService],
+        patience: float,
+        exits: Exits | None = None,
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`started` is called once, when every part has started."""
+        self._reactor, self._parts, self._patience, self._done = reactor, tuple(parts), patience, started
         self._exits: Exits = exits or ProcessExits()
         self._started: list[IService] = []
         self._starting: Deferred[None] = succeed(None)
@@ -79,6 +87,7 @@ class Staged(Service):
         for part in self._parts:
             self._started.append(part)
             await maybeDeferred(part.startService)
+        self._done()
         self.log.info("the daemon serves")
 
     def _cannot_start(self, failure: Failure) -> None:

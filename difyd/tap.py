@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO
+from zoneinfo import ZoneInfo
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
+from twisted.logger import ILogObserver
 from twisted.python import usage
 
 from difyd.settings import BadSettings, Settings
@@ -79,6 +81,40 @@ class Options(usage.Options):
             twistd["pidfile"] = ""
 
 
+class LoggedService(MultiService):
+    """Hands its application the observer to log with, which twistd asks for when it has made the application."""
+
+    def __init__(self, service: IService, observer: ILogObserver | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._observer = observer
+        service.setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        if self._observer is not None:
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+
+def _log(options: Options) -> ILogObserver | None:
+    """
+    The observer that the settings ask for, unless twistd was told of another place.
+
+    Without a terminal and without LOG_FILE there is none either: twistd's own file is the better place then.
+    """
+    settings = options.config
+    twistd: Any = options.parent or {}
+    if twistd.get("logfile") or twistd.get("syslog") or not (twistd.get("nodaemon") or settings.log_file):
+        return None
+    from difyd.telemetry.log import make_log
+
+    file = Path(settings.log_file) if settings.log_file else None
+    zone = ZoneInfo(settings.server_tz)
+    return make_log(
+        sys.stdout.buffer, settings.log_level, settings.log_output_format, zone, file, settings.log_file_max_size,
+        settings.log_file_backup_count,
+    )  # fmt: skip
+
+
 def makeService(options: Options) -> IService:
     """Called by twistd once the options are parsed."""
     if os.getpid() == 1:
@@ -87,4 +123,4 @@ def makeService(options: Options) -> IService:
 
     from difyd.service import build  # everything else is imported only by a daemon that is going to run
 
-    return build(reactor, options.config)
+    return LoggedService(build(reactor, options.config), _log(options))

@@ -1,6 +1,5 @@
 """Endpoints: set up and changed by tenants, looked up by the hooks that the world calls (http-api 11, 12; state-and-cluster 5.9)."""
 
-from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -8,8 +7,8 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import Interface
 
+from difyd.callback.interfaces import ISecrets
 from difyd.catalog.installations import Installations
 from difyd.catalog.lru import Lru
 from difyd.entities.identifier import PluginIdentifier
@@ -27,19 +26,6 @@ LIFE: Final = 30 * 60.0
 _NO_DECLARATION: Final = Raw(b'{"settings":[],"endpoints":[]}')
 
 Settings = dict[str, Any]
-
-
-class ISecrets(Interface):
-    """Dify keeps the keys: it encrypts the settings of an endpoint, of which we store what it gives (backwards-invocation 7.7)."""
-
-    async def encrypt(tenant: str, user: str, endpoint_id: str, settings: Mapping[str, Any], schema: Schema) -> Settings:
-        """Raises a DaemonError when Dify cannot be asked."""
-
-    async def decrypt(tenant: str, user: str, endpoint_id: str, settings: Mapping[str, Any], schema: Schema) -> Settings:
-        """Likewise."""
-
-    async def clear(tenant: str, user: str, endpoint_id: str, settings: Mapping[str, Any], schema: Schema) -> None:
-        """Dify may forget what it keeps of this endpoint. Likewise."""
 
 
 class _Group(msgspec.Struct, frozen=True):

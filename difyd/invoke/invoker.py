@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from difyd.callback.interfaces import ICallbacks
 from difyd.entities.call import NOTHING, Call
-from difyd.errors import BadRequest, KilledByTimeout
+from difyd.errors import BadRequest, KilledByTimeout, ShuttingDown
 from difyd.invoke.actions import Action
 from difyd.invoke.answers import IAnswer
 from difyd.invoke.fields import Members, WrongMembers
@@ -83,6 +83,16 @@ class Invoker:
     """Seconds that a call may take in all, `PLUGIN_MAX_EXECUTION_TIMEOUT`."""
     _silence: float = 0
     """Seconds without a chunk after which a call is over, `PLUGIN_IDLE_EXECUTION_TIMEOUT`; 0 for no such limit."""
+    _open: set[Session] = field(factory=set, init=False)
+
+    def __len__(self) -> int:
+        """Calls that are under way."""
+        return len(self._open)
+
+    def end_all(self) -> None:
+        """The daemon is about to end: every open call is over now, each with an error that its client can read."""
+        for session in tuple(self._open):
+            session.abandon(ShuttingDown())
 
     async def run(self, request: Request, tenant: str, runtime: IPluginRuntime, answer: IAnswer, traceparent: str = "") -> None:
         """
@@ -113,12 +123,14 @@ class Invoker:
     async def open(self, call: Call, data: Mapping[str, Any], runtime: IPluginRuntime, answer: IAnswer, *, repeatable: bool) -> None:
         """The same for a call that is not made by a body of Dify: a webhook."""
         session = Session(call, plugin_line(call, REQUEST, data), repeatable, answer, self._callbacks)
+        self._open.add(session)
         try:
             session.attach(await runtime.open(session))
             if self._silence:
                 session.watch(self._clock, self._silence)
             await self._finished(session)
         finally:
+            self._open.discard(session)
             session.close()
 
     def _finished(self, session: Session) -> Deferred[None]:

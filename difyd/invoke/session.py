@@ -70,6 +70,11 @@ class Session:
             self._channel.close()
         self.finished.addErrback(lambda _: None)  # when the call was over before anybody came to wait for it
 
+    def abandon(self, reason: DaemonError) -> None:
+        """End the call for a reason of our own."""
+        if not self._over:
+            self._fail(reason)
+
     def stream(self, data: Raw) -> None:
         if self._over:
             return

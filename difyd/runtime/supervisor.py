@@ -361,6 +361,11 @@ class Supervisor(Service):
     # for people who look --------------------------------------------------------------------------------------------------------------
 
     @property
+    def launching(self) -> int:
+        """Plugins that are being brought up."""
+        return len(self._launches)
+
+    @property
     def runtimes(self) -> list[LocalRuntime]:
         """All that are in service."""
         return list(self._running.values())

@@ -1,13 +1,12 @@
 """The calls of plugins: every action of the table is a route, by plugin id for a tenant and by unique identifier (http-api 7, 9, 10)."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import define
 from klein import Klein
 from twisted.internet.defer import CancelledError
 from twisted.web.server import Request
-from zope.interface import Interface
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
@@ -25,10 +24,10 @@ IDENTIFIER: Final = "X-Plugin-Unique-Identifier"
 TRACE: Final = "traceparent"
 
 
-class IInstallations(Interface):
+class Installed(Protocol):
     """What a call asks of the catalog."""
 
-    async def find(tenant: str, plugin_id: str) -> Installation:
+    async def find(self, tenant: str, plugin_id: str) -> Installation:
         """The version of a plugin that a tenant uses. Raises PluginNotFound."""
 
 
@@ -41,7 +40,7 @@ class Dispatch:
     call is made is an envelope with its HTTP status; after that the status is 200 and a failure is the last event.
     """
 
-    _installations: IInstallations
+    _installations: Installed
     _runtimes: IRuntimes
     _invoker: Invoker
     _bodies: Bodies

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
-from attrs import define, frozen
+from attrs import define, field, frozen
 from klein import Klein
 
 from difyd.web.request import Request
@@ -39,10 +39,13 @@ class Health:
     _busy: Callable[[], int]
     _launching: Callable[[], int]
     _checks: Mapping[str, Callable[[], bool]]
-    started: bool = False
-    """Set when every part of the daemon has started."""
+    started: bool = field(default=False, init=False)
 
     app = Klein()
+
+    def begin(self) -> None:
+        """Every part of the daemon has started."""
+        self.started = True
 
     @app.route("/health/check", methods=["GET"])
     async def check(self, request: Request) -> bytes:
