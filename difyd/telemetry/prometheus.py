@@ -59,7 +59,7 @@ class PrometheusMetrics:
     """Implements Metrics. One registry of its own: two daemons in one process (tests) do not count each other."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        disable_created_metrics()  # else a further series for every one; the library has this switch for the whole process only
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # else one more series for each; a switch for the whole process only
         self._registry = registry = registry or CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)

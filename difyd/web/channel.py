@@ -9,13 +9,13 @@ drop the answer together with the connection (RFC 9112 9.6).
 
 # mypy: allow-untyped-calls
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import (
-    RESPONSES,
     HTTPChannel,
     _ChunkedTransferDecoder,  # twisted.web has no public name for its decoders
     _IdentityTransferDecoder,
@@ -44,13 +44,17 @@ class Channel(HTTPChannel):
     site: "Site"
     transport: Any  # a connection, or a memory transport in tests
     totalHeadersSize = HEAD_LIMIT
-    _head = b""  # what has come of a head that is not complete yet
+    _head: bytearray  # what has come of a head that is not complete yet
     _unread = b""  # what has come and was not looked at yet
     _reading = False
     _lingering = -1  # bytes thrown away since the refusal, when there was one
     _patience: IDelayedCall | None = None
     _peer: Any = None
     _host: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head = bytearray()
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -109,24 +113,27 @@ class Channel(HTTPChannel):
         """Which mode it is follows from what is known of the request."""
 
     def _read_head(self, data: bytes) -> None:
-        start = max(0, len(self._head) - 3)
-        if self._head:
-            data = self._head + data
-        while data.startswith(b"\r\n"):  # some clients end their bodies with one more line end (RFC 9112 2.2)
-            data, start = data[2:], 0
-        end = data.find(_END, start)
-        if end < 0 or end > HEAD_LIMIT:
-            self._head = data
-            if len(data) > HEAD_LIMIT:
-                self._break_off(431)
-            return
-        self._head = b""
-        try:
-            head = self.site.heads.read(data[:end])
-        except BadHead as why:
-            self._break_off(why.status)
-            return
-        self._begin(head, data[end + 4 :])
+        held: bytes | bytearray = self._head
+        seen = max(0, len(held) - 3)  # before that there is no end
+        if held:
+            held += data
+        else:
+            held = data  # nearly always a whole head, which need not be copied together
+        while held.startswith(b"\r\n"):  # some clients end their bodies with one more line end (RFC 9112 2.2)
+            held, seen = held[2:], 0
+        end = held.find(_END, seen)
+        if max(end, 0) > HEAD_LIMIT or (end < 0 and len(held) > HEAD_LIMIT):
+            self._break_off(431)
+        elif end < 0:
+            self._head = held if isinstance(held, bytearray) else bytearray(held)
+        else:
+            self._head = bytearray()
+            try:
+                head = self.site.heads.read(bytes(held[:end]))
+            except BadHead as why:
+                self._break_off(why.status)
+            else:
+                self._begin(head, bytes(held[end + 4 :]))
 
     def _begin(self, head: Head, rest: bytes) -> None:
         """A request has begun; `rest` came behind its head."""
@@ -192,8 +199,8 @@ class Channel(HTTPChannel):
 
     def _break_off(self, status: int) -> None:
         """The bytes of the client make no sense, so that nothing after them does."""
-        self._lingering, self._head = 0, b""
-        self.transport.write(b"HTTP/1.1 %d %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % (status, RESPONSES[status]))
+        self._lingering, self._head = 0, bytearray()
+        self.transport.write(b"HTTP/1.1 %d %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % (status, HTTPStatus(status).phrase.encode()))
         self._linger()
 
     def _linger(self) -> None:

@@ -151,10 +151,11 @@ class Routes:
             return None
         for adapter, routes in self._free:
             try:
-                endpoint, parameters = adapter.match(text.rstrip("/"), method.decode())
-            except HTTPException:  # no such path or method; klein would answer a redirect where one slash differs
+                endpoint, parameters = adapter.match(text.removesuffix("/"), method.decode("latin-1"))
+            except HTTPException:  # no such path or method; Klein would answer a redirect where one slash differs
                 continue
-            return routes[endpoint], dict(parameters)
+            if endpoint in routes:
+                return routes[endpoint], dict(parameters)
         return None
 
     def _add(self, group: Group) -> None:
