@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
-from difyd.package.reader import Asset
+from difyd.package.assets import Asset
 from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
 
 
@@ -86,10 +86,10 @@ class IAnnouncements(Interface):
 class ILink(Interface):
     """A connection whose plugin has handed in everything; what `DebugPlugin` works with. Methods return at once."""
 
-    gone: bool = Attribute("Can it carry no more calls, because it is closed or about to be?")
+    gone: bool = Attribute("Can it carry no calls any more, because it is closed or about to be? Says so before anybody is told.")
 
     def open(session: ISession) -> IChannel:
-        """Register `session` and queue its request line. Only while it is not gone."""
+        """Register `session` and queue its request line. Not once it is gone."""
 
     def supersede() -> None:
         """A newer connection of the same plugin takes the calls from now on: let those that are open end soon, then close."""
