@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO
-from zoneinfo import ZoneInfo
 
 from twisted.application.service import IService, MultiService
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from difyd.settings import BadSettings, Settings
@@ -81,46 +80,57 @@ class Options(usage.Options):
             twistd["pidfile"] = ""
 
 
-class LoggedService(MultiService):
-    """Hands its application the observer to log with, which twistd asks for when it has made the application."""
+class Daemon(MultiService):
+    """What twistd runs: it gives the application its log, and says first with which settings it starts."""
 
-    def __init__(self, service: IService, observer: ILogObserver | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._observer = observer
-        service.setServiceParent(self)
+    log = Logger()
+
+    def __init__(self, parts: IService, settings: Settings, observer: ILogObserver | None) -> None:
+        MultiService.__init__(self)
+        self._settings, self._observer = settings, observer
+        parts.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
+        """twistd asks its application for an observer once the application is made, and only then begins to log."""
         if self._observer is not None:
             parent.setComponent(ILogObserver, self._observer)
-        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        MultiService.setServiceParent(self, parent)
+
+    def startService(self) -> None:
+        self.log.info("difyd {version} starts with {given!r}", version=version("difyd"), given=self._settings)
+        for warning in self._settings.warnings:
+            self.log.warn("{what}", what=warning)
+        MultiService.startService(self)
 
 
-def _log(options: Options) -> ILogObserver | None:
+def observer_for(options: Options) -> ILogObserver | None:
     """
-    The observer that the settings ask for, unless twistd was told of another place.
+    The observer that the settings ask for, or None where twistd's own is the better one.
 
-    Without a terminal and without LOG_FILE there is none either: twistd's own file is the better place then.
+    That is when twistd was told of another place, and when there is neither a terminal nor a LOG_FILE. Raises SystemExit when the file
+    cannot be opened.
     """
     settings = options.config
-    twistd: Any = options.parent or {}
-    if twistd.get("logfile") or twistd.get("syslog") or not (twistd.get("nodaemon") or settings.log_file):
+    twistd: Any = options.parent
+    if twistd["logger"] or twistd["logfile"] or twistd.get("syslog") or not (twistd["nodaemon"] or settings.log_file):
         return None
     from difyd.telemetry.log import make_log
 
     file = Path(settings.log_file) if settings.log_file else None
-    zone = ZoneInfo(settings.server_tz)
-    return make_log(
-        sys.stdout.buffer, settings.log_level, settings.log_output_format, zone, file, settings.log_file_max_size,
-        settings.log_file_backup_count,
-    )  # fmt: skip
+    size, backups = settings.log_file_max_size, settings.log_file_backup_count
+    try:
+        return make_log(sys.stdout.buffer, settings.log_level, settings.log_output_format, settings.zone, file, size, backups)
+    except OSError as why:
+        raise SystemExit(f'failed to init logger: open log file "{file}": {why.strerror}; LOG_FILE names it') from why
 
 
 def makeService(options: Options) -> IService:
     """Called by twistd once the options are parsed."""
     if os.getpid() == 1:
         raise SystemExit(PID_1)
+    observer = observer_for(options)
     from twisted.internet import reactor
 
     from difyd.service import build  # everything else is imported only by a daemon that is going to run
 
-    return LoggedService(build(reactor, options.config), _log(options))
+    return Daemon(build(reactor, options.config), options.config, observer)

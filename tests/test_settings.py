@@ -1,5 +1,6 @@
 """Tests for difyd.settings."""
 
+import re
 from pathlib import Path
 
 import attrs
@@ -7,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.settings import BadSettings, Settings, variables
+from difyd.settings import BadSettings, Settings, areas, variables
 from difyd.settings.page import listing, reference
-from difyd.settings.variable import Variable, declared, duration, flag, integer, positive, words
+from difyd.settings.variable import Status, Variable, declared, duration, flag, integer, positive, words
 
 REQUIRED = {"SERVER_KEY": "key", "DIFY_INNER_API_URL": "http://api:5001", "DIFY_INNER_API_KEY": "inner"}
 ROOT = Path(__file__).parent.parent
@@ -301,6 +302,16 @@ class Documentation(SynchronousTestCase):
         file.write_text(listing(settings), encoding="utf-8")
         again = Settings.from_environment({}, file)
         self.assertEqual(attrs.evolve(again, server_key="key", dify_inner_api_key="inner"), settings)
+
+    def test_what_has_an_effect(self) -> None:
+        """A setting is marked to come later exactly as long as the daemon is built without it; those of shared stores refuse the start."""
+        built = "".join((ROOT / "difyd" / name).read_text(encoding="utf-8") for name in ("service.py", "tap.py", "settings/settings.py"))
+        used = set(re.findall(r"\b(?:settings|self)\.([a-z0-9_]+)", built))
+        for area in Settings.__bases__:
+            if area.__module__ == areas.__name__:
+                for variable in declared(area):
+                    if not variable.required and variable.status in (Status.ACTIVE, Status.LATER):
+                        self.assertEqual(variable.attribute in used, variable.status is Status.ACTIVE, variable.name)
 
     def test_unique_names(self) -> None:
         """No two settings answer to one name, old names included."""

@@ -2,14 +2,17 @@
 
 import sys
 from io import StringIO
+from pathlib import Path
 from subprocess import run
 
-from twisted.application.service import IServiceMaker
+from twisted.application.service import Application, IService, IServiceMaker, Service
+from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.plugin import IPlugin, getPlugins
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.tap import Options
+from difyd.tap import Daemon, Options, observer_for
+from difyd.telemetry.log import LineLog
 
 REQUIRED = {"SERVER_KEY": "key", "DIFY_INNER_API_URL": "http://api:5001", "DIFY_INNER_API_KEY": "inner"}
 
@@ -70,6 +73,51 @@ class Command(SynchronousTestCase):
             options.parent = twistd
             options.parseOptions([])
             self.assertEqual(twistd["pidfile"], expected)
+
+
+class Log(SynchronousTestCase):
+    """Where a daemon logs."""
+
+    def options(self, *, foreground: bool, **environment: str) -> Options:
+        options = Options({**REQUIRED, **environment})
+        options.parent = ServerOptions()
+        options.parent["nodaemon"] = foreground
+        options.parseOptions([])
+        return options
+
+    def test_foreground(self) -> None:
+        """In the foreground and with LOG_FILE the log has our form."""
+        self.assertIsInstance(observer_for(self.options(foreground=True)), LineLog)
+        self.assertIsInstance(observer_for(self.options(foreground=False, LOG_FILE=self.mktemp())), LineLog)
+
+    def test_twistd_was_told(self) -> None:
+        """A daemon in the background without LOG_FILE, and one that is told by twistd's options, log as twistd does."""
+        self.assertIsNone(observer_for(self.options(foreground=False)))
+        told = self.options(foreground=True)
+        told.parent["logfile"] = "some.log"
+        self.assertIsNone(observer_for(told))
+
+    def test_no_such_file(self) -> None:
+        """A LOG_FILE that cannot be opened refuses the start with the reference's words and the reason."""
+        below = Path(self.mktemp())
+        below.touch()
+        ended = self.assertRaises(SystemExit, observer_for, self.options(foreground=True, LOG_FILE=str(below / "log")))
+        self.assertTrue(str(ended.code).startswith(f'failed to init logger: open log file "{below}/log": '), ended.code)
+
+    def test_first_words(self) -> None:
+        """The application gets the observer before it logs; the first lines tell what was set, without secrets, and the warnings."""
+        options = self.options(foreground=True, DB_USER="u")
+        observer = observer_for(options)
+        application, parts = Application("difyd"), Service()
+        Daemon(parts, options.config, observer).setServiceParent(application)
+        self.assertIs(application.getComponent(ILogObserver), observer)
+        with capturedLogs() as events:
+            IService(application).startService()
+        self.addCleanup(IService(application).stopService)
+        first, second = map(formatEvent, events)
+        self.assertIn("SERVER_KEY='********'", first)
+        self.assertIn("DB_USER is an old name", second)
+        self.assertTrue(parts.running)
 
 
 class Plugin(SynchronousTestCase):

@@ -31,9 +31,9 @@ class Server:
     max_dispatch_body_size: int = positive(100 << 20, "largest body of a plugin call", unit="bytes")
     shutdown_grace_period: int = integer(30, "time that running calls have to finish after SIGTERM or SIGINT", unit="s")
     routine_pool_size: int = positive(10000, "capacity that the health check reports as `pool_status.total`")
-    admin_api_enabled: bool = flag(False, "serve `/admin/…`", status=LATER)
-    admin_api_key: str = secret("", "value of `X-Admin-Api-Key`, at least 10 characters", status=LATER)
-    pprof_enabled: bool = flag(False, "serve `/debug/pprof/…`", status=LATER)
+    admin_api_enabled: bool = flag(False, "serve `/admin/…`")
+    admin_api_key: str = secret("", "value of `X-Admin-Api-Key`, at least 10 characters")
+    pprof_enabled: bool = flag(False, "serve `/debug/pprof/…`")
     gin_mode: str = text("release", "mode of the reference's web framework", status=UNUSED)
 
 
@@ -78,7 +78,7 @@ class Calls:
     plugin_endpoint_enabled: bool = flag(True, "serve `/e/{hook_id}/…`", aliases=("PLUGIN_WEBHOOK_ENABLED",), status=LATER)
     plugin_worker_num: str = text("", "named by an old document; there is one process for each plugin", status=UNUSED)
     max_plugin_package_size: int = positive(52428800, "limit of a package, packed and unpacked", unit="bytes")
-    max_bundle_package_size: int = positive(629145600, "the same for bundles", unit="bytes", status=LATER)
+    max_bundle_package_size: int = positive(629145600, "the same for bundles", unit="bytes")
 
 
 @frozen(kw_only=True, slots=False)
@@ -97,8 +97,8 @@ class Directories:
     plugin_package_cache_path: str = text("plugin_packages", "area of uploaded packages")
     plugin_media_cache_path: str = text("assets", "area of icons")
     plugin_media_cache_size: int = positive(1024, "icons kept in memory", most=65535)
-    plugin_asset_cache_size: int = positive(256, "files of packages kept in memory", most=65535, status=LATER)
-    persistence_storage_path: str = text("persistence", "area of the data that plugins keep", status=LATER)
+    plugin_asset_cache_size: int = positive(256, "files of packages kept in memory", most=65535)
+    persistence_storage_path: str = text("persistence", "area of the data that plugins keep")
     persistence_storage_max_size: int = positive(104857600, "limit of that data for each tenant and plugin", unit="bytes", status=LATER)
     plugin_model_installations_cache_enabled: bool = flag(False, "cache the list of models", status=LATER)
     plugin_model_installations_cache_ttl: int = positive(1440, "its life; negative: 60", least=None, unit="min", status=LATER)
@@ -146,12 +146,10 @@ class Environments:
 class Signatures:
     """Signatures"""
 
-    force_verifying_signature: bool = flag(
-        True, "refuse packages without a valid signature; this version cannot verify any and refuses all of them"
-    )
-    enforce_langgenius_plugin_signatures: bool = flag(True, "refuse packages of author `langgenius` without its signature", status=LATER)
-    third_party_signature_verification_enabled: bool = flag(False, "accept signatures by the keys below, too", status=LATER)
-    third_party_signature_verification_public_keys: tuple[str, ...] = words((), "paths of their public keys (PEM)", status=LATER)
+    force_verifying_signature: bool = flag(True, "refuse packages without a valid signature")
+    enforce_langgenius_plugin_signatures: bool = flag(True, "refuse packages of author `langgenius` without its signature")
+    third_party_signature_verification_enabled: bool = flag(False, "accept signatures by the keys below, too")
+    third_party_signature_verification_public_keys: tuple[str, ...] = words((), "paths of their public keys (PEM)")
 
 
 def _level(word: str) -> str:
@@ -176,7 +174,7 @@ class Telemetry:
     log_file_max_size: int = positive(20, "size at which that file is rotated", unit="MB")
     log_file_backup_count: int = integer(5, "rotated files that are kept")
     health_api_log_enabled: bool = flag(True, "log requests for `/health/check`")
-    prometheus_enabled: bool = flag(True, "serve `/metrics/`", status=LATER)
+    prometheus_enabled: bool = flag(True, "serve `/metrics/`")
     enable_otel: bool = flag(False, "export traces and metrics by OTLP", status=LATER)
     otlp_base_endpoint: str = text("http://localhost:4318", "collector; `/v1/traces` and `/v1/metrics` are added", status=LATER)
     otlp_trace_endpoint: str = text("", "full URL for traces", status=LATER)

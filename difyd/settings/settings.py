@@ -1,8 +1,10 @@
 """All settings as one value."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 import attrs
 from attrs import field, frozen
@@ -98,6 +100,11 @@ class Settings(
     def data_directory(self) -> Path:
         """Holds the embedded database, stored packages and the lock that keeps a second daemon away."""
         return self.plugin_storage_local_root
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of what is printed and returned. UTC needs no database of zones, which small images lack."""
+        return UTC if self.server_tz == "UTC" else ZoneInfo(self.server_tz)
 
     @property
     def in_process(self) -> bool:
