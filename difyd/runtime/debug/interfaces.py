@@ -4,7 +4,7 @@ What the debugging port and the rest of the daemon are to each other.
 The parts of this room know nothing of databases, HTTP or the cluster: they are handed objects that provide the interfaces of this page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from zope.interface import Attribute, Interface
 
@@ -71,9 +71,9 @@ class ILocalPlugins(Interface):
 
 class IAnnouncements(Interface):
     """
-    How the other nodes of a cluster learn where a plugin under development is connected, so that they can forward its calls.
+    How the nodes of a cluster learn where a plugin under development is connected, so that they can forward its calls.
 
-    Both return at once; trouble is the announcer's to log and to repeat.
+    `announce` and `withdraw` return at once; trouble is the announcer's to log and to repeat.
     """
 
     def announce(tenant: str, identifier: PluginIdentifier) -> None:
@@ -81,6 +81,9 @@ class IAnnouncements(Interface):
 
     def withdraw(tenant: str, identifier: PluginIdentifier) -> None:
         """It is not connected here any more."""
+
+    async def elsewhere(identifiers: Collection[PluginIdentifier]) -> Collection[PluginIdentifier]:
+        """Those of them that other nodes have announced. Raises InternalError when that cannot be known."""
 
 
 class ILink(Interface):

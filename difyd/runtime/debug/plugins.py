@@ -1,6 +1,6 @@
 """All plugins under development on this node: who may come in, what is shown of them, and when it is taken back."""
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from attrs import define, field, frozen
@@ -41,6 +41,9 @@ class Alone:
     def announce(self, tenant: str, identifier: PluginIdentifier) -> None: ...
 
     def withdraw(self, tenant: str, identifier: PluginIdentifier) -> None: ...
+
+    async def elsewhere(self, identifiers: Collection[PluginIdentifier]) -> Collection[PluginIdentifier]:
+        return ()
 
 
 @frozen
