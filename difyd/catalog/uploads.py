@@ -18,7 +18,7 @@ from difyd.catalog.installations import Installations
 from difyd.catalog.scratch import Scratch
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
-from difyd.errors import BadPackage, DaemonError, InternalError
+from difyd.errors import BadIdentifier, BadPackage, DaemonError, InternalError
 from difyd.package.errors import BundledPackageFailed
 from difyd.package.upload import Accepted, Gate, Reported
 from difyd.store.blobs import IBlobs
@@ -75,6 +75,8 @@ class Uploads(Service):
     async def _package(self, path: Path, verify: bool) -> bytes:
         try:
             accepted = await self._threads.run(self._gate.package_blocking, path, verify=verify)
+        except BadIdentifier as why:  # of the package, not of the request, which clients are told by its type
+            raise BadPackage(str(why)) from why
         except OSError as why:
             raise InternalError(f"the uploaded package cannot be read: {why}") from why
         try:

@@ -113,6 +113,7 @@ class Packages(UploadHouse):
             "file not found: gone.svg\nfailed to remap plugin icon\nfailed to remap assets\nfailed to save package",
         )
         self.refused(self.uploads.package(self.file(b"no zip"), False), BadPackage)
+        self.refused(self.uploads.package(self.file(package(author="Acme")), False), BadPackage)
         self.refused(self.uploads.package(self.file(package()), True), BadPackage)
         self.assertEqual(self.stored(), set())
 
