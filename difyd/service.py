@@ -26,6 +26,7 @@ from difyd.callback.unavailable import Unavailable
 from difyd.catalog.areas import Areas
 from difyd.catalog.assets import Assets
 from difyd.catalog.contents import Contents
+from difyd.catalog.debugging import DebugInstallations
 from difyd.catalog.declarations import Declarations
 from difyd.catalog.installations import Installations
 from difyd.catalog.installs import Installs
@@ -43,9 +44,14 @@ from difyd.catalog.uploads import Uploads
 from difyd.invoke.invoker import Invoker
 from difyd.lifecycle import Signals, Staged
 from difyd.package.policy import Policy
+from difyd.package.registration import Registration
 from difyd.package.signature import load_keys_blocking
 from difyd.package.upload import Gate
 from difyd.runtime.assembly import LocalSettings, assemble
+from difyd.runtime.debug.assembly import DebugSettings, Neighbours, assemble_debugging, debugging_port
+from difyd.runtime.debug.keys import StoredKeys
+from difyd.runtime.debug.plugins import Alone
+from difyd.runtime.debug.plugins import Limits as DebugLimits
 from difyd.runtime.eventlog import EventLog
 from difyd.runtime.hooks import Hooks
 from difyd.runtime.local.environment import BuildSettings
@@ -65,6 +71,7 @@ from difyd.web.app import Listener, make_site
 from difyd.web.assets import AssetRoutes
 from difyd.web.auth import Key
 from difyd.web.body import Bodies
+from difyd.web.debugging import DebuggingRoutes
 from difyd.web.dispatch import Dispatch
 from difyd.web.health import CHECK, Build, Health
 from difyd.web.management.changes import ChangeRoutes
@@ -111,6 +118,11 @@ def build(reactor: Any, settings: Settings) -> IService:
     patience = Patience(settings.plugin_startup_wait, settings.python_env_init_timeout)
     supervisor = Supervisor(reactor, local, patience, events, random.random)
 
+    debugged = DebugInstallations(reactor, store.database, store.blobs, store.areas, installations, Alone())
+    keys = StoredKeys(store.database)
+    neighbours = Neighbours(keys, debugged, supervisor, Alone(), metrics, Registration)
+    debugging = settings.plugin_remote_installing_enabled
+
     invoker = Invoker(reactor, Unavailable(), settings.plugin_max_execution_timeout, settings.plugin_idle_execution_timeout)
 
     node = uuid4().hex
@@ -147,6 +159,7 @@ def build(reactor: Any, settings: Settings) -> IService:
         changes.group(key),
         ListRoutes(Listings(store.database, declarations), contents).group(key),
         AssetRoutes(Assets(store.blobs, store.areas, settings.plugin_media_cache_size), contents).group(key),
+        *([DebuggingRoutes(keys).group(key)] if debugging else []),
         *optional_groups(reactor, settings, key, metrics, bodies),
     ]
     site = make_site(reactor, groups, [], traffic, bodies.run, spool)
@@ -166,12 +179,14 @@ def build(reactor: Any, settings: Settings) -> IService:
             turns,
             installations,
             Recovery(store.database, packages, removals),
+            debugged,
             supervisor,
             removals,
             uploads,
             uninstalls,
             installs,
             monitor,
+            *([make_debugging(reactor, settings, neighbours)] if debugging else []),
             listener,  # opens last and closes first
         ],
         patience=settings.shutdown_grace_period + 30.0,
@@ -223,6 +238,16 @@ def local_settings(settings: Settings) -> LocalSettings:
         limits=Limits(settings.line_limit, drain=settings.plugin_max_execution_timeout),
         idle=settings.plugin_idle_timeout,
     )
+
+
+def make_debugging(reactor: Any, settings: Settings, neighbours: Neighbours) -> IService:
+    """The port for plugins under development."""
+    limited = "plugin_remote_installing_max_single_tenant_conn" in settings.given
+    limits = DebugLimits(
+        settings.plugin_remote_installing_max_conn, settings.plugin_remote_installing_max_single_tenant_conn if limited else None
+    )
+    endpoint = debugging_port(reactor, settings.plugin_remote_installing_host, settings.plugin_remote_installing_port)
+    return assemble_debugging(reactor, endpoint, neighbours, DebugSettings(limits))
 
 
 def make_metrics(settings: Settings) -> Metrics:

@@ -5,6 +5,7 @@ The parts of this room know nothing of databases, HTTP or the cluster: they are 
 """
 
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from zope.interface import Attribute, Interface
 
@@ -55,17 +56,17 @@ class IDebugHost(Interface):
         """
 
 
-class ILocalPlugins(Interface):
+class LocalPlugins(Protocol):
     """
-    Where calls look for a plugin on this node; a part of the supervisor.
+    Where calls look for a plugin on this node: the supervisor.
 
     A plugin under development goes before an installed one of the same plugin id and tenant.
     """
 
-    def connected(tenant: str, runtime: IPluginRuntime) -> None:
-        """From now on calls of `tenant` for this plugin id, and calls for exactly this identifier, go to `runtime`."""
+    def connected(self, tenant: str, runtime: IPluginRuntime) -> None:
+        """From now on calls of `tenant` for this plugin id go to `runtime`."""
 
-    def disconnected(tenant: str, runtime: IPluginRuntime) -> None:
+    def disconnected(self, tenant: str, runtime: IPluginRuntime) -> None:
         """No longer. Does nothing when another one has taken its place."""
 
 

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import DaemonError
-from difyd.runtime.debug.interfaces import IAnnouncements, IDebugHost, ILink, ILocalPlugins
+from difyd.runtime.debug.interfaces import IAnnouncements, IDebugHost, ILink, LocalPlugins
 from difyd.runtime.debug.messages import BUSY, Refusal
 from difyd.runtime.debug.plugin import DebugPlugin
 from difyd.runtime.debug.submission import Complete, Submission
@@ -83,7 +83,7 @@ class DebugPlugins:
     _clock: IReactorTime
     _threads: Threads
     _host: IDebugHost
-    _local: ILocalPlugins
+    _local: LocalPlugins
     _announcements: IAnnouncements
     _metrics: Metrics
     _limits: Limits
