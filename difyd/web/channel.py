@@ -82,6 +82,11 @@ class Channel(HTTPChannel):
         """Is there nothing between two requests that somebody waits for?"""
         return not self.requests and not self._head and self._lingering < 0
 
+    def loseConnection(self) -> None:
+        """Also when it is closing already: a drain closes what an answer has closed just before."""
+        if not self.transport.disconnecting:
+            super().loseConnection()
+
     # bytes in
 
     def dataReceived(self, data: bytes) -> None:

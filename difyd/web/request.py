@@ -159,14 +159,12 @@ class Request(server.Request):
 
     def finish(self) -> None:
         """As in twisted.web; an answer that nothing was written to says that it is empty."""
-        if (
-            not self.startedWriting
-            and not self._disconnected
-            and not self._bodyless()
-            and not self.responseHeaders.hasHeader(b"Content-Length")
-        ):
+        over = self.finished or self._disconnected
+        if not (over or self.startedWriting or self._bodyless() or self.responseHeaders.hasHeader(b"Content-Length")):
             self.responseHeaders.setRawHeaders(b"Content-Length", [b"0"])
         super().finish()
+        if not over:
+            self.site.ended(self)
 
     def _bodyless(self) -> bool:
         return self.method == b"HEAD" or self.code in NO_BODY_CODES

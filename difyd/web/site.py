@@ -17,7 +17,7 @@ What handlers rely on is twisted.web's interface, so that they also run on its o
 # mypy: allow-untyped-calls
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import server
@@ -26,7 +26,7 @@ from twisted.web.iweb import IRequest
 
 from difyd.web.body import InThread, SpoolFile
 from difyd.web.channel import Channel
-from difyd.web.envelope import Answer
+from difyd.web.envelope import Answer, answer
 from difyd.web.front import Front
 from difyd.web.head import HeadReader
 from difyd.web.request import Request
@@ -76,12 +76,12 @@ class Site(server.Site):
     def admit(self, request: Request) -> BodyLimit | Answer:
         """A request has begun. How much body it may bring, or how it is refused."""
         request.began = self.reactor.seconds()
+        try:
+            verdict = self.resource.admit(request)
+        except Exception as why:  # a bug of ours, which must not cost the connection
+            verdict = answer(why)
         self._traffic.began(request)
-        return self.resource.admit(request)
-
-    def log(self, request: Any) -> None:
-        """The answer is complete; twisted.web's hook for access logs."""
-        self.ended(request)
+        return verdict
 
     def ended(self, request: Request) -> None:
         """The request is over, answered or not."""
