@@ -10,6 +10,7 @@ from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
 from difyd.errors import BadIdentifier, DaemonError, InternalError, PluginNotFound
+from difyd.store.database.declarations import add_blocking
 from difyd.store.database.endpoints import count_blocking
 from difyd.store.database.engine import Transaction
 from difyd.store.database.statements import AnyRow, chunks, insert_absent
@@ -125,8 +126,7 @@ def install_blocking(
     id have left (12.1). For `remote` the declaration is kept in the `plugins` row. Raises AlreadyInstalled.
     """
     connection = transaction.connection
-    _ensure_plugin(transaction, identifier, declaration, runtime, source, manifest_type="")
-    _lock_plugins(transaction, identifier)  # one install of this version at a time
+    _hold(transaction, identifier, declaration, runtime, source, manifest_type="")  # one install of this version at a time
     if (already := find_blocking(transaction, tenant, identifier.plugin_id)) is not None:
         raise AlreadyInstalled(already)
     stamps = transaction.stamps()
@@ -175,8 +175,7 @@ def upgrade_blocking(
     installation = _first(transaction.connection.execute(_FIND.with_for_update(), parameters).first())
     if installation is None or installation.identifier != old:
         raise PluginNotFound("plugin has not been installed")
-    _ensure_plugin(transaction, new, declaration, runtime, source, manifest_type="plugin")
-    _lock_plugins(transaction, old, new)
+    _hold(transaction, new, declaration, runtime, source, old, manifest_type="plugin")
     transaction.connection.execute(
         update(plugin_installations)
         .where(plugin_installations.c.id == installation.id)
@@ -235,11 +234,33 @@ def repair_blocking(transaction: Transaction) -> list[Repair]:
     return repairs
 
 
-def _ensure_plugin(
-    transaction: Transaction, identifier: PluginIdentifier, declaration: Declaration, runtime: RuntimeType, source: str, manifest_type: str
+def _hold(
+    transaction: Transaction,
+    identifier: PluginIdentifier,
+    declaration: Declaration,
+    runtime: RuntimeType,
+    source: str,
+    *others: PluginIdentifier,
+    manifest_type: str,
 ) -> None:
-    remote = declaration.text.decode() if runtime is RuntimeType.REMOTE else "{}"
-    _insert_plugin(transaction, identifier, install_type=runtime.value, remote_declaration=remote, source=source, manifest_type=manifest_type)
+    """
+    Lock the row of a version that is about to be installed, made if there is none, together with those of `others`.
+
+    Until the lock is there another tenant may remove the version as its last one. So the row is looked for again after it was made, and the
+    declaration, which would have gone with it, is written if it is missing.
+    """
+    remote = runtime is RuntimeType.REMOTE
+    while identifier.text not in _lock_plugins(transaction, identifier, *others):
+        _insert_plugin(
+            transaction,
+            identifier,
+            install_type=runtime.value,
+            remote_declaration=declaration.text.decode() if remote else "{}",
+            source=source,
+            manifest_type=manifest_type,
+        )
+    if not remote:
+        add_blocking(transaction, identifier, declaration.text)
 
 
 def _insert_plugin(transaction: Transaction, identifier: PluginIdentifier, **values: Any) -> None:
@@ -253,18 +274,22 @@ def _insert_plugin(transaction: Transaction, identifier: PluginIdentifier, **val
     )
 
 
-def _lock_plugins(transaction: Transaction, *identifiers: PluginIdentifier) -> None:
-    """Always in the same order, so that two upgrades in opposite directions do not wait for each other."""
+def _lock_plugins(transaction: Transaction, *identifiers: PluginIdentifier) -> set[str]:
+    """
+    Those that there are, always in the same order, so that two upgrades in opposite directions do not wait for each other.
+
+    Who adds or removes an installation of a version holds its row.
+    """
     texts = sorted(identifier.text for identifier in identifiers)
     column = plugins.c.plugin_unique_identifier
-    transaction.connection.execute(select(plugins.c.id).where(column.in_(texts)).order_by(column).with_for_update()).all()
+    return set(transaction.connection.scalars(select(column).where(column.in_(texts)).order_by(column).with_for_update()))
 
 
 def _count_references(transaction: Transaction, identifier: PluginIdentifier) -> int:
     """
     Set `refers` to the number of installations, and say it. Counting instead of adding also heals a wrong number.
 
-    The caller holds the row, as does everybody else who adds or removes an installation of this version. `updated_at` stays (2.4).
+    The caller holds the row. `updated_at` stays (2.4).
     """
     statement = select(func.count()).select_from(plugin_installations).where(plugin_installations.c.plugin_unique_identifier == identifier.text)
     count = transaction.connection.scalar(statement) or 0

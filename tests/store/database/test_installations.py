@@ -279,7 +279,8 @@ class InstallationsContract(DatabaseCase):
                 ]
             )
             self.assertEqual([type(result).__name__ for result in results], ["Upgraded", "Upgraded"])
-            self.assertEqual(sum(self.refers().values()), 2)
+            self.assertEqual(self.refers(), {WEATHER.text: 1, WEATHER_2.text: 1})
+            self.assertEqual(sorted(self.declared()), [WEATHER.text, WEATHER_2.text])
             for tenant, old, new in ((TENANT, WEATHER_2, WEATHER), (OTHER, WEATHER, WEATHER_2)):
                 self.upgrade(old, new, tenant=tenant)
 
@@ -325,6 +326,19 @@ class InstallationsContract(DatabaseCase):
         )
         self.assertEqual(sorted(removed.last for removed in results), [False] * 5 + [True])
         self.assertEqual((self.refers(), self.declared()), ({}, []))
+
+    def test_last_leaves_while_another_comes(self) -> None:
+        """Whoever is first, a tenant that installs while the last one leaves has a complete installation."""
+        declaration = declared(WEATHER)
+        for _ in range(5):
+            made = self.install(WEATHER)
+            removed, installed = self.at_once(
+                self.transaction(installations.uninstall_blocking, TENANT, made.id),
+                self.transaction(installations.install_blocking, OTHER, WEATHER, declaration, runtime=RuntimeType.LOCAL, source="package"),
+            )
+            self.assertEqual((type(removed), installed.tenant), (Removed, OTHER))
+            self.assertEqual((self.refers(), self.declared()), ({WEATHER.text: 1}, [WEATHER.text]))
+            self.do(installations.uninstall_blocking, OTHER, installed.id)
 
     # repairing
 

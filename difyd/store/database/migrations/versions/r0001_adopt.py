@@ -8,7 +8,7 @@ newest installation of a plugin stay, every removal is reported.
 from collections.abc import Iterable
 
 from alembic import context, op
-from sqlalchemy import DDL, Connection, Index, Inspector, Table, UniqueConstraint, delete, func, inspect, select, update
+from sqlalchemy import Connection, Index, Inspector, Table, UniqueConstraint, delete, func, inspect, select, update
 from sqlalchemy.schema import CreateColumn
 
 from difyd.store.database.tables import SHARED, debug_keys, jobs, plugin_declarations, plugin_installations, plugins, serverless_runtimes
@@ -47,7 +47,7 @@ def _add_columns(connection: Connection, inspector: Inspector, table: Table, rep
     for column in table.columns:
         if column.name not in known:
             definition = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN %(definition)s", context={"definition": definition}))
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
             report.append(f"added column {table.name}.{column.name}")
 
 
