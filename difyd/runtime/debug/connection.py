@@ -59,7 +59,7 @@ class DebugConnection(LineReceiver):
         self._unread = b""
         self._said: deque[Message] = deque()
         self._submission: Submission | None = None
-        self._looking: IDelayedCall | None = None
+        self._next: IDelayedCall | None = None
         self._who: dict[str, str] = {}
         """For the log: as much as is known."""
 
@@ -68,7 +68,7 @@ class DebugConnection(LineReceiver):
     def connectionMade(self) -> None:
         self._since = self._clock.seconds()
         self._wire = cast(Wire, self.transport)
-        self._who["peer"] = _address(self._wire.getPeer())
+        self._who["peer"] = address(self._wire.getPeer())
         self._outbox = Outbox(self._wire, self._desk.unread, self._life.stop)
         self._outbox.open()
         if ITCPTransport.providedBy(self.transport):
@@ -176,7 +176,7 @@ class DebugConnection(LineReceiver):
         self._who["tenant"] = tenant
         self._submission = Submission(tenant, self._desk.declarations())
         self._framing.limit = self.MAX_LENGTH
-        self.resumeProducing()
+        self.resume()
 
     def check(self, kind: Kind, data: bytes) -> None:
         assert self._submission is not None
@@ -188,7 +188,7 @@ class DebugConnection(LineReceiver):
         self._submission.add_asset(data)
 
     def resume(self) -> None:
-        self.resumeProducing()
+        self._soon(self.resumeProducing)
 
     def install(self) -> None:
         assert self._submission is not None
@@ -204,10 +204,10 @@ class DebugConnection(LineReceiver):
         self._said.clear()
         self._desk.visitors.leave(self)
         self._take = self._take_answers
-        self.resumeProducing()
+        self.resume()
 
     def drain(self) -> None:
-        self._looking = self._clock.callLater(0, self._look)
+        self._soon(self._look)
 
     def say(self, line: bytes) -> None:
         self.log.warn("the plugin at {peer} is turned away: {reason}", reason=line.decode(), **self._who)
@@ -235,6 +235,10 @@ class DebugConnection(LineReceiver):
         tell("the connection of the plugin at {peer} has ended after {elapsed:.1f} s", elapsed=self._clock.seconds() - self._since, **self._who)
         self._ended(self)
 
+    def _soon(self, what: Callable[[], None]) -> None:
+        """In the next turn: it leads to further inputs, and the machine is still at work in this one."""
+        self._next = self._clock.callLater(0, what)
+
     def _quit(self) -> None:
         """Calls fail, others forget this connection, and what it still sends is thrown away. Idempotent."""
         if self.gone:
@@ -244,8 +248,8 @@ class DebugConnection(LineReceiver):
         self._unread, self._framing, self._submission = b"", LineBuffer(1), None
         self._said.clear()
         self._inquiries.drop()
-        if self._looking is not None and self._looking.active():
-            self._looking.cancel()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
         self._outbox.close()
         self._sessions.fail(ConnectionClosed())
         self._desk.visitors.leave(self)
@@ -313,7 +317,7 @@ def _throw_away(data: bytes) -> None:
     """Bytes of a connection that is over."""
 
 
-def _address(peer: object) -> str:
+def address(peer: object) -> str:
     if isinstance(peer, IPv4Address | IPv6Address):
         return f"{peer.host}:{peer.port}"
     return str(peer)

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from difyd.runtime.debug.connection import DebugConnection
+from difyd.runtime.debug.connection import DebugConnection, address
 from difyd.runtime.debug.inquiries import Desk
 
 PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 30.0)
@@ -74,7 +74,7 @@ class DebugServer(Service):
         except CannotListenError as why:
             self.log.error("nobody can debug plugins, the debugging port cannot be bound: {why}", why=str(why))
             return False
-        self.log.info("plugins under development are awaited on {address}", address=str(self._port.getHost()))
+        self.log.info("plugins under development are awaited on {address}", address=address(self._port.getHost()))
         return True
 
     def _gave_up(self, failure: Failure) -> None:

@@ -32,6 +32,9 @@ class Declarations(Protocol):
 
     def declare_providers(self, kind: str, data: bytes) -> None: ...
 
+    @property
+    def identity(self) -> str: ...
+
     def remap(self, assets: Mapping[str, bytes]) -> Remapped: ...
 
     def check(self) -> None: ...
@@ -131,8 +134,7 @@ class Submission:
         try:
             if kind.name == "manifest":
                 self._declarations.declare_manifest(data)
-                view = Declaration.decode(data).view
-                self.plugin_id = f"{view.author}/{view.name}"
+                self.plugin_id, _, _ = self._declarations.identity.partition(":")
             else:
                 self._declarations.declare_providers(kind.name, data)
         except BadPackage as why:
@@ -147,7 +149,7 @@ class Submission:
         """
         if not self._seen - {"manifest"}:
             raise Refusal(NOTHING)
-        if not self.plugin_id:
+        if "manifest" not in self._seen:
             raise Refusal(f"{ILLEGAL}: there was no manifest_declaration")
         try:
             remapped = self._declarations.remap(self._assets)
