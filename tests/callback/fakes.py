@@ -170,7 +170,7 @@ class MemoryDify(Resource):
         asked = Asked(request.path.decode(), headers, request.content.read(), request)
         self.asked.append(asked)
         request.notifyFinish().addErrback(lambda _: setattr(asked, "gone", True))
-        return self.answers.get(asked.path.removeprefix("/inner/api/"), whole({"code": "not_found"}, 404))(asked)
+        return self.answers.get(asked.path.partition("/inner/api/")[2], whole({"code": "not_found"}, 404))(asked)
 
 
 @define(eq=False)

@@ -56,7 +56,7 @@ class InnerApiTests(SynchronousTestCase):
         rig = self.rig = Rig("http://api:5001//some///where/")
         rig.dify.answers["p"] = single({})
         self.assertEqual(rig.api.base, "http://api:5001/some/where")
-        self.ask()
+        self.successResultOf(self.ask())
         (asked,) = rig.dify.asked
         self.assertEqual((asked.request.method, asked.path, asked.raw), (b"POST", "/some/where/inner/api/p", b'{"a":1}'))
         expected = {"x-inner-api-key": KEY, "content-type": "application/json", "traceparent": TRACE, "content-length": "7", "host": "api:5001"}
