@@ -13,7 +13,7 @@ from difyd.package.assets import FOLDER, icons
 from difyd.package.directory import PluginDirectory
 from difyd.package.documents.source import lines
 from difyd.package.documents.yaml import YamlSource
-from difyd.package.errors import UnreadablePackage
+from difyd.package.errors import UnpackablePlugin, UnreadablePackage
 from difyd.package.kinds import KINDS
 from difyd.package.loader import MANIFEST_PATH, load
 from difyd.package.manifest import MANIFEST_FILE, assemble
@@ -31,14 +31,14 @@ def build_package_blocking(source: Path, target: Path, *, max_size: int = DEFAUL
     Check the plugin in the directory `source` and write its package as the file `target`, whole or not at all.
 
     `max_size`: bytes of all files together. `uv`: the executable that exports locked requirements; empty for the one on PATH. The result is
-    what a daemon would refuse in the package or its author may regret, one sentence each. Raises BadPackage with the words of
-    package-format 3.4, 9, 18.3; OSError.
+    what a daemon would refuse in the package or its author may regret, one sentence each. Raises UnreadablePackage with the words of
+    package-format 9, UnpackablePlugin with those of 3.4 and 18.3, OSError.
     """
     plugin = _Plugin.open_blocking(source)
     plugin.check()
     plugin.add_requirements(uv)
-    _check_size(plugin.directory.sizes, max_size)
-    write_archive_blocking(((path, plugin.directory.stream(path)) for path in plugin.directory.sizes), target)
+    _check_size(plugin.directory.sizes(), max_size)
+    write_archive_blocking(((path, plugin.directory.stream(path)) for path in plugin.directory.sizes()), target)
     return list(regrets_blocking(target, plugin.manifest, plugin.providers))
 
 
@@ -47,7 +47,7 @@ def directory_checksum_blocking(source: Path, *, uv: str = "") -> str:
     plugin = _Plugin.open_blocking(source)
     plugin.add_requirements(uv)
     digests = {}
-    for path in plugin.directory.sizes:
+    for path in plugin.directory.sizes():
         hasher = hashlib.sha256()
         for piece in plugin.directory.stream(path):
             hasher.update(piece)
@@ -74,19 +74,19 @@ class _Plugin:
         return cls(directory, *load(directory))
 
     def check(self) -> None:
-        """What packaging refuses. Raises UnreadablePackage."""
+        """What packaging refuses. Raises UnpackablePlugin."""
         _check_places(self.directory.read(MANIFEST_PATH))
         problems = list(MANIFEST_FILE.check(self.manifest))
         for kind in KINDS:
             if len(self.manifest["plugins"][kind.files] or ()) > 1:
-                raise UnreadablePackage(f"{MANIFEST_PATH}: plugins.{kind.files}: only one provider file can count")
+                raise UnpackablePlugin(f"{MANIFEST_PATH}: plugins.{kind.files}: only one provider file can count")
         if problems:
-            raise UnreadablePackage("\n".join(f"{MANIFEST_PATH}: {line}" for line in lines(iter(problems)).splitlines()))
+            raise UnpackablePlugin("\n".join(f"{MANIFEST_PATH}: {line}" for line in lines(iter(problems)).splitlines()))
         for icon in icons(assemble(self.manifest, self.providers, verified=False)):
             try:
                 self.directory.read(FOLDER + icon.name)
             except UnreadablePackage as why:
-                raise UnreadablePackage(f"{icon.words} not found\nassets invalid") from why
+                raise UnpackablePlugin(f"{icon.words} not found\nassets invalid") from why
 
     def add_requirements(self, uv: str) -> None:
         if requirements.are_missing(self.directory.root, self.manifest["meta"]["runner"]["language"]):
@@ -99,7 +99,7 @@ def _check_places(manifest: bytes) -> None:
     members = {} if node is None or source.is_null(node) else source.members(node, "manifest")
     for old, new in _MOVED.items():
         if old in members:
-            raise UnreadablePackage(f"{MANIFEST_PATH}: line {members[old].line}: {old}: nobody reads it here, it belongs under {new}")
+            raise UnpackablePlugin(f"{MANIFEST_PATH}: line {members[old].line}: {old}: nobody reads it here, it belongs under {new}")
 
 
 def _check_size(sizes: Mapping[str, int], limit: int) -> None:
@@ -109,7 +109,7 @@ def _check_size(sizes: Mapping[str, int], limit: int) -> None:
         if total > limit:
             largest = sorted(list(sizes.items())[:count], key=lambda item: -item[1])[:_SHOWN]
             listed = "".join(f"{place}. name: {path}, size: {size} bytes\n" for place, (path, size) in enumerate(largest, 1))
-            raise UnreadablePackage(
+            raise UnpackablePlugin(
                 f"Plugin package size is too large. Please ensure the uncompressed size is less than {limit} bytes.\n"
                 f"Packaged file info:\n{listed}"
             )

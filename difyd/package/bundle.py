@@ -1,17 +1,15 @@
 """Bundles: a list of plugins to install together (package-format 22)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import yaml
-from attrs import define, field
+from attrs import define, field, frozen
 
 from difyd.package.archive import Archive
 from difyd.package.assets import FOLDER
 from difyd.package.dependencies import Dependency, DependencyType, PackageDependency
-from difyd.package.directory import PluginDirectory
 from difyd.package.errors import UnreadablePackage
 from difyd.package.loader import MANIFEST_PATH, Files, YamlFiles
 from difyd.package.schema.shared import I18N, LANGUAGES, TAG_LIST
@@ -146,7 +144,7 @@ class Bundle:
 def load_bundle_blocking(path: Path) -> Bundle:
     """A bundle out of a file or a directory. Raises UnreadablePackage, OSError."""
     if path.is_dir():
-        return _bundle(PluginDirectory(path, dict.fromkeys(sorted(_files_below(path)), 0)))
+        return _bundle(_Folder(path))
     with Archive.open_blocking(path) as archive:
         return _bundle(archive)
 
@@ -165,11 +163,21 @@ def _bundle(files: Files) -> Bundle:
     return Bundle(read_manifest(files), assets, {name: files.read(name) for name in names if name.startswith(_README) and "/" not in name})
 
 
-def _files_below(root: Path) -> Iterator[str]:
-    """The files that can belong to a bundle; whatever else lies in its directory does not."""
-    for folder in (root, root / FOLDER):
-        if folder.is_dir():
-            yield from (path.relative_to(root).as_posix() for path in folder.glob("*" if folder == root else "**/*") if path.is_file())
+@frozen
+class _Folder:
+    """The directory of a bundle; provides `Files`. Whatever else lies in it does not belong to the bundle."""
+
+    _root: Path
+
+    def names(self) -> list[str]:
+        found = (path for pattern in ("*", FOLDER + "**/*") for path in self._root.glob(pattern) if path.is_file())
+        return sorted(path.relative_to(self._root).as_posix() for path in found)
+
+    def read(self, path: str) -> bytes:
+        try:
+            return (self._root / path).read_bytes()
+        except FileNotFoundError as why:
+            raise UnreadablePackage(f"open {path}: file does not exist") from why
 
 
 def _to_yaml(manifest: dict[str, Any]) -> bytes:

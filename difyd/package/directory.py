@@ -9,7 +9,7 @@ from typing import Final
 from attrs import define, field
 
 from difyd.package.archive import clean
-from difyd.package.errors import UnreadablePackage
+from difyd.package.errors import UnpackablePlugin, UnreadablePackage
 from difyd.package.ignore import IgnoreRules
 
 _BLOCK: Final = 256 * 1024
@@ -24,34 +24,38 @@ class PluginDirectory:
     """
 
     root: Path
-    sizes: dict[str, int] = field(repr=False)
-    """Bytes of the files that go into the package, by path, the paths sorted by their bytes."""
-    added: dict[str, bytes] = field(factory=dict, repr=False)
-    """Files of the package that are not in the directory."""
+    _rules: IgnoreRules
+    _sizes: dict[str, int] | None = field(default=None, init=False, repr=False)
+    _added: dict[str, bytes] = field(factory=dict, init=False, repr=False)
 
     @classmethod
     def open_blocking(cls, root: Path) -> "PluginDirectory":
-        """Raises UnreadablePackage `not a directory`, or for what cannot be packed; OSError."""
+        """Raises UnreadablePackage `not a directory`, OSError."""
         if not root.is_dir():
             raise UnreadablePackage("not a directory")
-        found = dict(_walk(root, "", IgnoreRules.of_blocking(root)))
-        return cls(root, {path: found[path] for path in sorted(found, key=os.fsencode)})
+        return cls(root, IgnoreRules.of_blocking(root))
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the files that go into the package, by path, the paths sorted by their bytes. Raises UnpackablePlugin, OSError."""
+        if self._sizes is None:
+            self._sizes = _sorted(dict(_walk(self.root, "", self._rules)))
+        return self._sizes
 
     def add(self, path: str, content: bytes) -> None:
         """Put a file into the package that is not in the directory."""
-        self.added[path] = content
-        self.sizes = dict(sorted({**self.sizes, path: len(content)}.items(), key=lambda item: os.fsencode(item[0])))
+        self._added[path] = content
+        self._sizes = _sorted({**self.sizes(), path: len(content)})
 
     def names(self) -> list[str]:
-        return list(self.sizes)
+        return list(self.sizes())
 
     def read(self, path: str) -> bytes:
         return b"".join(self.stream(path))
 
     def stream(self, path: str) -> Iterator[bytes]:
         """The content of a file in pieces. Raises UnreadablePackage."""
-        if path in self.added:
-            yield self.added[path]
+        if path in self._added:
+            yield self._added[path]
             return
         if path != clean(path) or path.startswith(("/", "../")) or path in ("", "..") or "\0" in path:
             raise UnreadablePackage(f"open {path}: invalid argument")
@@ -65,10 +69,14 @@ class PluginDirectory:
             raise UnreadablePackage(f"read {path}: is a directory") from why
 
 
+def _sorted(sizes: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(sizes.items(), key=lambda item: os.fsencode(item[0])))
+
+
 def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[tuple[str, int]]:
     """Paths and sizes of what is to be packed. A link to a file counts as that file."""
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: os.fsencode(entry.name)):
+        for entry in entries:
             path = prefix + entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
             if rules.leaves_out(path, folder=is_folder):
@@ -78,5 +86,5 @@ def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[tuple[str, 
                 continue
             status = entry.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadablePackage(f"read {path}: is {'a directory' if stat.S_ISDIR(status.st_mode) else 'no file'}")
+                raise UnpackablePlugin(f"read {path}: is {'a directory' if stat.S_ISDIR(status.st_mode) else 'no file'}")
             yield path, status.st_size

@@ -7,6 +7,10 @@ class UnreadablePackage(BadPackage):
     """No zip, too large, an entry that breaks a rule of the format, a file that is missing or does not parse (package-format 2, 4, 9)."""
 
 
+class UnpackablePlugin(BadPackage):
+    """A directory holds a plugin that can be read and must not be packed as it is (package-format 3)."""
+
+
 class BadAuthor(BadPackage):
     """The author of a package is a UUID, which is how debugging connections of older daemons are named (package-format 6.1)."""
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from difyd.package.errors import UnreadablePackage
+from difyd.package.errors import UnpackablePlugin
 
 FILE: Final = "requirements.txt"
 _LOCKED: Final = ("pyproject.toml", "uv.lock")
@@ -29,14 +29,14 @@ def are_missing(root: Path, language: str) -> bool:
 
 
 def export_blocking(root: Path, uv: str) -> bytes:
-    """What uv (a path, or empty for the one on PATH) says they are. Raises UnreadablePackage with uv's own words."""
+    """What uv (a path, or empty for the one on PATH) says they are. Raises UnpackablePlugin with uv's own words."""
     executable = uv or shutil.which("uv")
     if executable is None:
-        raise UnreadablePackage("failed to find uv executable for exporting requirements.txt: it is not on PATH, and UV_PATH is not set")
+        raise UnpackablePlugin("failed to find uv executable for exporting requirements.txt: it is not on PATH, and UV_PATH is not set")
     try:
         done = subprocess.run([executable, *_EXPORT], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as why:
-        raise UnreadablePackage(f"failed to find uv executable for exporting requirements.txt: {why}") from why
+        raise UnpackablePlugin(f"failed to find uv executable for exporting requirements.txt: {why}") from why
     if done.returncode != 0:
-        raise UnreadablePackage(f"uv export failed: {done.stderr.decode(errors='replace').strip()}")
+        raise UnpackablePlugin(f"uv export failed: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
