@@ -22,7 +22,12 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from uv import find_uv_bin
 
-from difyd.callback.unavailable import Unavailable
+from difyd.callback.callbacks import Callbacks
+from difyd.callback.dify import Dify
+from difyd.callback.inner_api import InnerApi
+from difyd.callback.inner_api import Limits as CallbackLimits
+from difyd.callback.pool import DifyConnections
+from difyd.callback.storage import PluginStorage
 from difyd.catalog.areas import Areas
 from difyd.catalog.assets import Assets
 from difyd.catalog.contents import Contents
@@ -64,6 +69,7 @@ from difyd.store.cache.memory import MemoryLeases, MemoryMessages
 from difyd.store.database.engine import Database
 from difyd.store.local import LocalObjects
 from difyd.store.lock import DirectoryLock
+from difyd.store.plugindata import PluginData
 from difyd.store.threads import Threads
 from difyd.telemetry.metrics import Metrics, NoMetrics
 from difyd.web.admin import Admin
@@ -123,7 +129,10 @@ def build(reactor: Any, settings: Settings) -> IService:
     neighbours = Neighbours(keys, debugged, supervisor, Alone(), metrics, Registration)
     debugging = settings.plugin_remote_installing_enabled
 
-    invoker = Invoker(reactor, Unavailable(), settings.plugin_max_execution_timeout, settings.plugin_idle_execution_timeout)
+    to_dify = DifyConnections(reactor, settings.dify_invocation_connection_idle_timeout)
+    inner_api = make_inner_api(reactor, settings, to_dify)
+    callbacks = Callbacks(reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store)))
+    invoker = Invoker(reactor, callbacks, settings.plugin_max_execution_timeout, settings.plugin_idle_execution_timeout)
 
     node = uuid4().hex
     turns = Turns(reactor, store.leases)
@@ -176,6 +185,7 @@ def build(reactor: Any, settings: Settings) -> IService:
             scratch,
             guard,
             bodies,
+            to_dify,
             turns,
             installations,
             Recovery(store.database, packages, removals),
@@ -205,6 +215,23 @@ def make_store(reactor: Any, settings: Settings, zone: ZoneInfo) -> Store:
         areas,
         MemoryLeases(reactor),
         MemoryMessages(reactor),
+    )
+
+
+def make_inner_api(reactor: Any, settings: Settings, connections: DifyConnections) -> InnerApi:
+    """The way to Dify; the settings are in milliseconds."""
+    limits = CallbackLimits(
+        read=settings.dify_backwards_invocation_read_timeout / 1000,
+        write=settings.dify_backwards_invocation_write_timeout / 1000,
+        frame=settings.response_max_buffer_size,
+    )
+    return InnerApi(reactor, connections.client, settings.dify_inner_api_url, settings.dify_inner_api_key, limits)
+
+
+def make_plugin_data(settings: Settings, store: Store) -> PluginData:
+    """What plugins keep."""
+    return PluginData(
+        store.database, store.blobs, store.blobs.objects, settings.persistence_storage_path, settings.persistence_storage_max_size
     )
 
 
