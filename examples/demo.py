@@ -68,7 +68,7 @@ def show(dify: "Client", home: Path) -> None:
     say("Call", "describe: the answer arrives word by word")
     for message in dify.call("describe", text=TEXT):
         print(message["message"]["text"], end="", flush=True)
-    print("\n")
+    print()
 
     say("Call", "table: the answer is JSON")
     for message in dify.call("table", csv="city,people\nOslo,717710\nTurku,206035"):
@@ -116,6 +116,7 @@ class Client:
 
     def install(self, identifier: str) -> None:
         """Start the installation and show what its task says until it is over."""
+        began = time.monotonic()
         order = {"plugin_unique_identifiers": [identifier], "source": "package", "metas": [{}]}
         started = self.json("/management/install/identifiers", json.dumps(order).encode())
         said, task = "", {"status": "success"} if started["all_installed"] else {"status": "running"}
@@ -123,9 +124,9 @@ class Client:
             task = self.json(f"/management/install/tasks/{started['task_id']}")
             message = task["plugins"][0]["message"]
             if message != said:
-                print(f"    {message}", flush=True)
+                print(f"    {time.monotonic() - began:5.1f} s  {message}", flush=True)
                 said = message
-            time.sleep(0.1)
+            time.sleep(0.2)
         if task["status"] != "success":
             raise SystemExit("the installation failed; .demo/daemon.log says more")
         if started["all_installed"]:
