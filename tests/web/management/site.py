@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from treq.testing import StubTreq
-from twisted.internet.defer import ensureDeferred
 
 from difyd.catalog.assets import Assets
 from difyd.catalog.listings import Listings
@@ -13,6 +12,7 @@ from difyd.web.assets import AssetRoutes
 from difyd.web.auth import Key
 from difyd.web.front import Front
 from difyd.web.management.changes import ChangeRoutes
+from difyd.web.management.extract import ExtractRoute
 from difyd.web.management.lists import ListRoutes
 from difyd.web.routes import Routes
 from difyd.web.traffic import Traffic
@@ -35,17 +35,21 @@ class ManagedHouse(UploadHouse):
         groups = [
             self.changes.group(key),
             ListRoutes(Listings(self.database, self.known), self.contents).group(key),
+            ExtractRoute(self.contents).group(key),
             AssetRoutes(Assets(self.blobs, self.areas, 16), self.contents).group(key),
         ]
         self.http = StubTreq(Front(Routes.of(groups), Traffic(NoMetrics())))
 
     def ask(self, method: str, path: str, **more: Any) -> tuple[int, bytes]:
         """Status and body of `path` below the tenant."""
+        return self.fetch(method, f"http://difyd/plugin/{TENANT}{path}", **more)
+
+    def fetch(self, method: str, url: str, **more: Any) -> tuple[int, bytes]:
         headers = {"X-Api-Key": SECRET, **more.pop("headers", {})}
-        asked = self.http.request(method, f"http://difyd/plugin/{TENANT}{path}", headers=headers, **more)
+        asked = self.http.request(method, url, headers=headers, **more)
         self.http.flush()
         response = self.successResultOf(asked)
-        body = ensureDeferred(response.content()) if hasattr(response.content(), "__await__") else response.content()
+        body = response.content()
         self.http.flush()
         return response.code, self.successResultOf(body)
 

@@ -1,5 +1,6 @@
 """Listings and look-ups over HTTP (http-api 14)."""
 
+import msgspec
 from sqlalchemy import text
 
 from tests.catalog.house import NEWER, OTHER, WEATHER, named
@@ -111,6 +112,16 @@ class OfPackages(ManagedHouse):
         answers.append(self.data("GET", "/decode/from_identifier", json=new))
         self.assertEqual(answers, [answers[0]] * 4)
         self.assertEqual(answers[0]["unique_identifier"], self.identifier)
+
+    def test_extract(self) -> None:
+        """The same without a tenant, by a header."""
+        path, header = "http://difyd/v2/invoke/extract", "X-Plugin-Unique-Identifier"
+        status, body = self.fetch("GET", path, headers={header: self.identifier})
+        decoded = self.data("GET", "/decode/from_identifier", params={"plugin_unique_identifier": self.identifier})
+        self.assertEqual((status, msgspec.json.decode(body)["data"]), (200, decoded))
+        for value, expected in ((str(named("nobody")), 200), ("acme/tiny", 400), ("", 400)):
+            status, body = self.fetch("GET", path, headers={header: value})
+            self.assertEqual((status, msgspec.json.decode(body)["code"]), (expected, -400), value)
 
     def test_readme(self) -> None:
         """In whatever language there is."""
