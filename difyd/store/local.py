@@ -95,10 +95,11 @@ class LocalObjects:
         path = self._path(key)
         half = path.parent / _half_name()
         try:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            with open(half, "xb", buffering=0) as file:
-                _write_all(file.fileno(), data)
-                os.fsync(file.fileno())
+            try:
+                _write(half, data)
+            except FileNotFoundError:
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                _write(half, data)
         except OSError as why:
             with suppress(OSError):
                 half.unlink()
@@ -168,10 +169,16 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
+    """A new file with these bytes, on the disk."""
     view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _files(directory: Path, before: str) -> Iterator[str]:

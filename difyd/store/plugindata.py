@@ -88,20 +88,19 @@ class PluginData:
     def _set_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str, value: bytes, limit: int) -> None:
         staged = self._objects.stage_blocking(place, value)  # the slow part, before the first statement begins the transaction
         try:
-            total = storages.lock_blocking(transaction, tenant, plugin_id)
+            usage = storages.lock_blocking(transaction, tenant, plugin_id)
             difference = len(value) - (self._objects.size_blocking(place) or 0)
-            if difference > 0 and total + difference > limit:
+            if difference > 0 and usage.size + difference > limit:
                 raise QuotaExceeded
-            if difference:
-                storages.add_blocking(transaction, tenant, plugin_id, difference)
+            storages.add_blocking(transaction, usage, difference)
             staged.commit_blocking()
         except BaseException:
             staged.discard_blocking()
             raise
 
     def _delete_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str) -> None:
-        storages.lock_blocking(transaction, tenant, plugin_id)
+        usage = storages.lock_blocking(transaction, tenant, plugin_id)
         size = self._objects.size_blocking(place)
         if size is None or not self._objects.delete_blocking(place):
             raise BlobMissing(place)
-        storages.add_blocking(transaction, tenant, plugin_id, -size)
+        storages.add_blocking(transaction, usage, -size)

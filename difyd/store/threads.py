@@ -61,5 +61,5 @@ class Threads(Service):
         self._busy -= 1
         if not answer.called:
             answer.callback(result)
-        if self._idle is not None and not self._busy:
+        if self._idle is not None and not self._busy and not self._idle.called:  # who got the answer may have called stopService
             self._idle.callback(None)

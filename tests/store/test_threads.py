@@ -59,6 +59,13 @@ class StopTests(SynchronousTestCase):
         self.pool.release()
         self.successResultOf(stopped)
 
+    def test_stopped_by_the_last_answer(self) -> None:
+        """Who gets the last answer may stop the threads at once."""
+        stopped = []
+        self.threads.run(divmod, 7, 2).addCallback(lambda _: stopped.append(self.threads.stopService()))
+        self.pool.release()
+        self.successResultOf(stopped[0])
+
     def test_never_started(self) -> None:
         """Stopping what never ran is no error: a start that failed half-way stops everything."""
         self.successResultOf(inline_threads().stopService())

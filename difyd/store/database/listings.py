@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from attrs import field, frozen
 from msgspec import Raw, Struct
-from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select, type_coerce
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
@@ -23,6 +23,7 @@ from difyd.store.database.statements import AnyRow, chunks, newest_first
 from difyd.store.database.tables import CATEGORIES as TABLES
 from difyd.store.database.tables import plugin_installations
 from difyd.store.database.times import rfc3339
+from difyd.store.database.types import Moment, Shown
 
 R = TypeVar("R", bound=Struct)
 
@@ -60,8 +61,16 @@ class _Meta(Struct, frozen=True):
 
 _head = msgspec.json.Decoder(_Head)
 _meta = msgspec.json.Decoder(_Meta)
+_NO_META: Final = Raw(b"{}")
 _object = msgspec.json.Decoder(dict[str, Raw])
-_INSTALLED: Final = select(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
+
+
+def _shown(table: Table, *more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    """All columns of a table, in its order, with times as they come from the driver. The makers of records take rows apart by position."""
+    return select(*(type_coerce(column, Shown) if isinstance(column.type, Moment) else column for column in table.c), *more)
+
+
+_INSTALLED: Final = _shown(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
 _NEWEST: Final = _INSTALLED.order_by(*newest_first(plugin_installations))
 
 
@@ -151,7 +160,7 @@ def tools_exist_blocking(transaction: Transaction, tenant: str, providers: Itera
 def providers_blocking(transaction: Transaction, tenant: str, kind: str, page: int, size: int) -> Page[ProviderRecord]:
     """http-api 14.11, 14.13. `kind` is one of `entities.declaration.PROVIDER_KINDS`; agent strategies come as AgentRecords."""
     table = TABLES[kind]
-    statement = select(table).where(table.c.tenant_id == tenant).order_by(*newest_first(table))
+    statement = _shown(table).where(table.c.tenant_id == tenant).order_by(*newest_first(table))
     rows = transaction.connection.execute(_page(statement, page, size)).all()
     found, broken = _with_declarations(transaction, rows, _provider(kind))
     return Page(found, broken=broken)
@@ -160,7 +169,7 @@ def providers_blocking(transaction: Transaction, tenant: str, kind: str, page: i
 def provider_blocking(transaction: Transaction, tenant: str, kind: str, plugin_id: str, provider: str) -> ProviderRecord | AgentRecord | None:
     """http-api 14.14. Raises InternalError when it is there and its declaration cannot be read."""
     table = TABLES[kind]
-    statement = select(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id, table.c.provider == provider)
+    statement = _shown(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id, table.c.provider == provider)
     rows = transaction.connection.execute(statement.order_by(*newest_first(table)).limit(1)).all()
     found, broken = _with_declarations(transaction, rows, _provider(kind))
     if broken:
@@ -172,7 +181,7 @@ def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingReco
     """http-api 14.12: newest installation first, the first per (plugin id, provider)."""
     models, installed = TABLES["model"].c, plugin_installations.c
     statement = (
-        select(plugin_installations, models.provider)
+        _shown(plugin_installations, models.provider)
         .join(
             TABLES["model"],
             (models.tenant_id == installed.tenant_id)
@@ -215,43 +224,45 @@ def _with_declarations(
 
 
 def _installation(transaction: Transaction, row: AnyRow, text: bytes) -> InstallationRecord:
+    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta = row
     head = _head.decode(text)
     return InstallationRecord(
-        id=row.id,
+        id=id,
         name=head.name,
-        plugin_id=row.plugin_id,
-        tenant_id=row.tenant_id,
-        plugin_unique_identifier=row.plugin_unique_identifier,
-        endpoints_active=row.endpoints_active or 0,
-        endpoints_setups=row.endpoints_setups or 0,
-        installation_id=row.id,
+        plugin_id=plugin_id,
+        tenant_id=tenant,
+        plugin_unique_identifier=identifier,
+        endpoints_active=active or 0,
+        endpoints_setups=setups or 0,
+        installation_id=id,
         declaration=Raw(text),
-        runtime_type=row.runtime_type,
+        runtime_type=runtime,
         version=head.version,
-        created_at=rfc3339(row.created_at, transaction.zone),
-        updated_at=rfc3339(row.updated_at, transaction.zone),
-        source=row.source or "",
-        checksum=row.plugin_unique_identifier.rpartition("@")[2],
-        meta=_meta_of(row),
+        created_at=rfc3339(created_at, transaction.zone),
+        updated_at=rfc3339(updated_at, transaction.zone),
+        source=source or "",
+        checksum=identifier.rpartition("@")[2],
+        meta=_meta_of(meta),
     )
 
 
 def _batch(transaction: Transaction, row: AnyRow, text: bytes) -> BatchRecord:
+    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta = row
     _head.decode(text)
     return BatchRecord(
-        id=row.id,
-        created_at=rfc3339(row.created_at, transaction.zone),
-        updated_at=rfc3339(row.updated_at, transaction.zone),
-        tenant_id=row.tenant_id,
-        plugin_id=row.plugin_id,
-        plugin_unique_identifier=row.plugin_unique_identifier,
-        runtime_type=row.runtime_type,
-        endpoints_setups=row.endpoints_setups or 0,
-        endpoints_active=row.endpoints_active or 0,
-        source=row.source or "",
-        meta=_meta_of(row),
-        version=_version(row),
-        checksum=row.plugin_unique_identifier.rpartition("@")[2],
+        id=id,
+        created_at=rfc3339(created_at, transaction.zone),
+        updated_at=rfc3339(updated_at, transaction.zone),
+        tenant_id=tenant,
+        plugin_id=plugin_id,
+        plugin_unique_identifier=identifier,
+        runtime_type=runtime,
+        endpoints_setups=setups or 0,
+        endpoints_active=active or 0,
+        source=source or "",
+        meta=_meta_of(meta),
+        version=_version(identifier),
+        checksum=identifier.rpartition("@")[2],
         declaration=Raw(text),
     )
 
@@ -264,7 +275,7 @@ def _binding(_transaction: Transaction, row: AnyRow, text: bytes) -> BindingReco
         plugin_unique_identifier=row.plugin_unique_identifier,
         runtime_type=row.runtime_type,
         source=row.source or "",
-        version=_version(row),
+        version=_version(row.plugin_unique_identifier),
         verified=_head.decode(text).verified,
     )
 
@@ -289,18 +300,18 @@ def _provider(kind: str) -> Callable[[Transaction, AnyRow, bytes], ProviderRecor
     return make
 
 
-def _meta_of(row: AnyRow) -> Raw:
+def _meta_of(text: str | None) -> Raw:
     """What the installer gave, which must be an object for the client; anything else is shown as an empty one."""
-    text: str = row.meta or "{}"
+    if not text or text == "{}":
+        return _NO_META
     try:
         _object.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        text = "{}"
+        return _NO_META
     return Raw(text.encode())
 
 
-def _version(row: AnyRow) -> str:
-    identifier: str = row.plugin_unique_identifier
+def _version(identifier: str) -> str:
     return identifier.partition(":")[2].partition("@")[0]
 
 

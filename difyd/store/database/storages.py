@@ -3,60 +3,61 @@
 import uuid
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select, update
+from attrs import frozen
+from sqlalchemy import bindparam, func, select, update
 
 from difyd.store.database.engine import Transaction
 from difyd.store.database.statements import insert_absent
 from difyd.store.database.tables import tenant_storages
 
 _IDS: Final = uuid.UUID("c1d1c8a4-31f6-4f0b-8a52-9b8c3f6f2e07")
+_PAIR: Final = tenant_storages.c.tenant_id == bindparam("tenant"), tenant_storages.c.plugin_id == bindparam("plugin")
+_LOCK: Final = select(tenant_storages.c.id, tenant_storages.c.size).where(*_PAIR).order_by(tenant_storages.c.id).with_for_update()
+_SIZE: Final = select(func.sum(tenant_storages.c.size)).where(*_PAIR)
+_SET: Final = (
+    update(tenant_storages).where(tenant_storages.c.id == bindparam("row")).values(size=bindparam("bytes", type_=tenant_storages.c.size.type))
+)
+"""Built once: a plugin may store several values a second. `updated_at` stays (2.4)."""
 
 
-def lock_blocking(transaction: Transaction, tenant: str, plugin_id: str) -> int:
+@frozen
+class Usage:
+    """The bytes of a pair, which nobody else counts before the transaction has ended."""
+
+    size: int
+    rows: tuple[tuple[str, int], ...]
+    """Ids and their bytes: the reference may have made several rows of one pair."""
+
+
+def lock_blocking(transaction: Transaction, tenant: str, plugin_id: str) -> Usage:
     """
-    The bytes that a plugin's data takes for a tenant; nobody else counts for this pair before the transaction has ended.
+    What a plugin's data takes for a tenant; makes the row if there is none.
 
-    Makes the row if there is none. Nothing makes the pair unique, so its id is made of the pair: of two that insert at once the second waits
-    for the first. Rows of the reference, of which there may be several, are all locked and summed.
+    Nothing makes the pair unique, so its id is made of the pair: of two transactions that insert at once the second waits for the first.
     """
-    if (size := _locked(transaction, tenant, plugin_id)) is not None:
-        return size
-    stamps = transaction.stamps() | {"id": _id(tenant, plugin_id)}
-    insert_absent(transaction.connection, tenant_storages, **stamps, tenant_id=tenant, plugin_id=plugin_id, size=0)
-    return _locked(transaction, tenant, plugin_id) or 0
+    rows = _locked(transaction, tenant, plugin_id)
+    if not rows:
+        stamps = transaction.stamps() | {"id": str(uuid.uuid5(_IDS, f"{tenant}/{plugin_id}"))}
+        insert_absent(transaction.connection, tenant_storages, **stamps, tenant_id=tenant, plugin_id=plugin_id, size=0)
+        rows = _locked(transaction, tenant, plugin_id)
+    return Usage(sum(size for _, size in rows), rows)
 
 
-def add_blocking(transaction: Transaction, tenant: str, plugin_id: str, difference: int) -> None:
-    """
-    Count `difference` bytes more, or less; never below 0. Only after `lock_blocking` in the same transaction.
-
-    `updated_at` stays (2.4).
-    """
-    rows = transaction.connection.execute(select(tenant_storages.c.id, tenant_storages.c.size).where(*_pair(tenant, plugin_id))).all()
-    for row in sorted(rows, key=lambda row: row.size, reverse=True):
-        change = max(difference, -row.size)
-        transaction.connection.execute(
-            update(tenant_storages).where(tenant_storages.c.id == row.id).values(size=tenant_storages.c.size + change)
-        )
-        difference -= change
+def add_blocking(transaction: Transaction, usage: Usage, difference: int) -> None:
+    """Count `difference` bytes more, or less, of what this transaction has locked; never below 0."""
+    for row, size in sorted(usage.rows, key=lambda row: row[1], reverse=True):
         if not difference:
             return
+        change = max(difference, -size)
+        transaction.connection.execute(_SET, {"row": row, "bytes": size + change})
+        difference -= change
 
 
 def size_blocking(transaction: Transaction, tenant: str, plugin_id: str) -> int:
     """The bytes, without locking anything."""
-    return int(transaction.connection.scalar(select(func.sum(tenant_storages.c.size)).where(*_pair(tenant, plugin_id))) or 0)
+    return int(transaction.connection.scalar(_SIZE, {"tenant": tenant, "plugin": plugin_id}) or 0)
 
 
-def _locked(transaction: Transaction, tenant: str, plugin_id: str) -> int | None:
-    statement = select(tenant_storages.c.size).where(*_pair(tenant, plugin_id)).order_by(tenant_storages.c.id).with_for_update()
-    sizes = transaction.connection.scalars(statement).all()
-    return sum(sizes) if sizes else None
-
-
-def _pair(tenant: str, plugin_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return tenant_storages.c.tenant_id == tenant, tenant_storages.c.plugin_id == plugin_id
-
-
-def _id(tenant: str, plugin_id: str) -> str:
-    return str(uuid.uuid5(_IDS, f"{tenant}/{plugin_id}"))
+def _locked(transaction: Transaction, tenant: str, plugin_id: str) -> tuple[tuple[str, int], ...]:
+    found = transaction.connection.execute(_LOCK, {"tenant": tenant, "plugin": plugin_id})
+    return tuple((row.id, row.size) for row in found)

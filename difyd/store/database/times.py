@@ -17,10 +17,20 @@ def from_text(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def rfc3339(moment: datetime | None, zone: tzinfo) -> str:
-    """For JSON: in `zone`, `Z` for UTC, without the trailing zeros of the fraction (http-api 3.4)."""
+def rfc3339(moment: datetime | str | None, zone: tzinfo) -> str:
+    """
+    For JSON: in `zone`, `Z` for UTC, without the trailing zeros of the fraction (http-api 3.4).
+
+    Takes what a column of type `Shown` gives, too: lists have two times in every row, and SQLite's text is nearly what is to be shown.
+    """
     if moment is None:
         return NEVER
+    if isinstance(moment, str):
+        if zone is UTC and len(moment) == 27 and moment[-1] == "Z":
+            return moment[:-1].rstrip("0").rstrip(".") + "Z"
+        moment = from_text(moment)
+    elif moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     text = moment.astimezone(zone).isoformat()
     text, offset = (text[:-6], text[-6:]) if text[-6] in "+-" else (text[:-9], text[-9:-3])  # an old zone's offset may have seconds
     if "." in text:

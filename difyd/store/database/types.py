@@ -27,8 +27,8 @@ class Id(TypeDecorator[str]):
         return dialect.type_descriptor(Text())
 
 
-class Moment(TypeDecorator[datetime]):
-    """A point in time: `timestamptz`, `datetime(3)` holding UTC, or ISO 8601 text in UTC with microseconds. Always aware in Python."""
+class Shown(TypeDecorator[Any]):
+    """A point in time, read as the driver gives it: only to be shown, with `times.rfc3339`."""
 
     impl = DateTime
     cache_ok = True
@@ -41,6 +41,12 @@ class Moment(TypeDecorator[datetime]):
 
             return dialect.type_descriptor(DATETIME(fsp=3))
         return dialect.type_descriptor(DateTime(timezone=True))
+
+
+class Moment(Shown):
+    """A point in time: `timestamptz`, `datetime(3)` holding UTC, or ISO 8601 text in UTC with microseconds. Always aware in Python."""
+
+    cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:

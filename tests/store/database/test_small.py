@@ -31,8 +31,8 @@ class ReadmesContract(DatabaseCase):
 class StoragesContract(DatabaseCase):
     def add(self, difference: int, tenant: str = TENANT) -> int:
         def work(transaction) -> int:
-            storages.lock_blocking(transaction, tenant, "acme/weather")
-            storages.add_blocking(transaction, tenant, "acme/weather", difference)
+            usage = storages.lock_blocking(transaction, tenant, "acme/weather")
+            storages.add_blocking(transaction, usage, difference)
             return storages.size_blocking(transaction, tenant, "acme/weather")
 
         return self.do(work)
@@ -48,9 +48,9 @@ class StoragesContract(DatabaseCase):
 
     def test_locked_size(self) -> None:
         """Who holds the pair knows its size; asking makes the row, once."""
-        self.assertEqual([self.do(storages.lock_blocking, TENANT, "acme/weather") for _ in range(2)], [0, 0])
+        self.assertEqual([self.do(storages.lock_blocking, TENANT, "acme/weather").size for _ in range(2)], [0, 0])
         self.add(7)
-        self.assertEqual(self.do(storages.lock_blocking, TENANT, "acme/weather"), 7)
+        self.assertEqual(self.do(storages.lock_blocking, TENANT, "acme/weather").size, 7)
         self.assertEqual(len(self.rows(tenant_storages, "id")), 1)
 
     def test_times(self) -> None:
@@ -69,7 +69,7 @@ class StoragesContract(DatabaseCase):
                 transaction.connection.execute(insert(tenant_storages).values(**transaction.stamps(), **values))
 
         self.do(duplicate)
-        self.assertEqual(self.do(storages.lock_blocking, TENANT, "acme/weather"), 8)
+        self.assertEqual(self.do(storages.lock_blocking, TENANT, "acme/weather").size, 8)
         self.assertEqual([self.add(-6), self.add(1), self.add(-9)], [2, 3, 0])
         self.assertEqual(len(self.rows(tenant_storages, "id")), 2)
 
@@ -77,8 +77,7 @@ class StoragesContract(DatabaseCase):
         """Counts at the same time, of a pair that nobody has counted before, are all in one row."""
 
         def work(transaction) -> None:
-            storages.lock_blocking(transaction, TENANT, "acme/weather")
-            storages.add_blocking(transaction, TENANT, "acme/weather", 1)
+            storages.add_blocking(transaction, storages.lock_blocking(transaction, TENANT, "acme/weather"), 1)
 
         self.at_once(*[self.transaction(work)] * 8)
         self.assertEqual(self.rows(tenant_storages, "size"), [(8,)])
