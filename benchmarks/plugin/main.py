@@ -21,8 +21,8 @@ def message(session: str, text: str) -> None:
 async def answer(session: str, count: int, size: int, pause: float) -> None:
     text = "x" * size
     for number in range(count):
-        if pause and number:
-            await asyncio.sleep(pause)
+        if number and (pause or number % 16 == 0):
+            await asyncio.sleep(pause)  # also without a pause, so that a long answer lets others go between
         message(session, text or str(time.time_ns()))
         if pause:
             sys.stdout.flush()
