@@ -246,6 +246,9 @@ class Supervisor(Service):
         try:
             runtime = await self._prepare(local, launch)
             await self._first_start(runtime, launch)
+            if launch.over:  # given up in the very turn in which the plugin became ready
+                await runtime.stop(drain=False)
+                raise CancelledError
         except CancelledError:
             raise
         except LaunchFailed as why:

@@ -187,21 +187,24 @@ class LocalRuntime:
 
     async def _keep(self, instance: Instance | None) -> None:
         """Keep one process running: `instance`, or without one the first that can be started."""
-        if instance is None:
-            instance = await self._succeed(0.0)
+        delay = 0.0
         while True:
-            await self._when_lost(instance)
-            if self.status in (Status.STOPPED, Status.ASLEEP):
+            if instance is None:
+                instance = await self._succeed(delay)
+            if instance is not None:
+                await self._when_lost(instance)
+            if instance is None or self.status in (Status.STOPPED, Status.ASLEEP):
                 return
             self.restarts += 1
             if not self._ready:
                 self.status = Status.RESTARTING
-            instance = await self._succeed(self._backoff.died(self._shared.clock.seconds(), instance.lived, instance.cause()))
+            delay = self._backoff.died(self._shared.clock.seconds(), instance.lived, instance.cause())
+            instance = None
 
-    async def _succeed(self, delay: float) -> Instance:
-        """Start a process after `delay` seconds, and again after growing pauses until one is ready."""
+    async def _succeed(self, delay: float) -> Instance | None:
+        """Start a process after `delay` seconds, and again after growing pauses until one is ready; None when none is wanted any more."""
         hopeless = delay > self._shared.limits.window
-        while True:
+        while self.status is not Status.STOPPED:
             self._hopeless = hopeless
             if hopeless:
                 self._tell_waiting(self._backoff.cause)
@@ -213,6 +216,7 @@ class LocalRuntime:
             except StartFailed as why:
                 delay = self._backoff.failed(self._shared.clock.seconds(), str(why))
                 hopeless = True
+        return None
 
     async def _attempt(self) -> Instance:
         """Start one process; returns it when it is ready. Raises StartFailed."""
@@ -262,9 +266,13 @@ class LocalRuntime:
         self._lost.pop(instance, None)
 
     def _tell_waiting(self, cause: str | None) -> None:
+        """
+        Let those who wait go on, or tell them that it is in vain. In a turn of its own: one of them may stop this runtime, and a coroutine
+        that is just running, as the one that calls this may be, cannot be cancelled.
+        """
         waiting, self._waiting = self._waiting, set()
-        for waiter in waiting:
-            waiter.callback(None if cause is None else Failure(Unavailable(cause)))
+        if waiting:
+            self._shared.clock.callLater(0, _release, waiting, cause)
 
     # idleness -------------------------------------------------------------------------------------------------------------------------
 
@@ -289,6 +297,12 @@ class LocalRuntime:
         self.status = Status.LAUNCHING
         self._keepers.spawn("waking a plugin", self._keep(None))
         self._watch_idleness(self._shared.idle)
+
+
+def _release(waiting: set[Deferred[None]], cause: str | None) -> None:
+    for waiter in waiting:
+        if not waiter.called:  # cancelled meanwhile
+            waiter.callback(None if cause is None else Failure(Unavailable(cause)))
 
 
 def _load(instance: Instance) -> int:
