@@ -96,6 +96,10 @@ class ShuttingDown(InternalError):
         super().__init__("the plugin daemon is shutting down")
 
 
+class Overloaded(InternalError):
+    """Too much is being done at once for one more; the text names the limit. The caller may try again."""
+
+
 class LaunchFailed(InternalError):
     """A plugin could not be brought up: its environment or its process. The text is what an install task shows."""
 

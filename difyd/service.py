@@ -27,12 +27,14 @@ from difyd.callback.dify import Dify
 from difyd.callback.inner_api import InnerApi
 from difyd.callback.inner_api import Limits as CallbackLimits
 from difyd.callback.pool import DifyConnections
+from difyd.callback.secrets import Secrets
 from difyd.callback.storage import PluginStorage
 from difyd.catalog.areas import Areas
 from difyd.catalog.assets import Assets
 from difyd.catalog.contents import Contents
 from difyd.catalog.debugging import DebugInstallations
 from difyd.catalog.declarations import Declarations
+from difyd.catalog.endpoints import Endpoints
 from difyd.catalog.installations import Installations
 from difyd.catalog.installs import Installs
 from difyd.catalog.jobs import Jobs
@@ -79,12 +81,15 @@ from difyd.web.auth import Key
 from difyd.web.body import Bodies
 from difyd.web.debugging import DebuggingRoutes
 from difyd.web.dispatch import Dispatch
+from difyd.web.endpoints import EndpointRoutes
 from difyd.web.health import CHECK, Build, Health
+from difyd.web.hooks import BODY
+from difyd.web.hooks import Hooks as HookCalls
 from difyd.web.management.changes import ChangeRoutes
 from difyd.web.management.lists import ListRoutes
 from difyd.web.metrics import MetricsPage
 from difyd.web.profiling import Profiling
-from difyd.web.routes import BodyLimit, Group
+from difyd.web.routes import BodyLimit, Group, Mount
 from difyd.web.traffic import Traffic
 from difyd.web.uploads import Uploads as Intake
 
@@ -162,16 +167,23 @@ def build(reactor: Any, settings: Settings) -> IService:
         settings.max_plugin_package_size, settings.max_bundle_package_size,
     )  # fmt: skip
     dispatch = Dispatch(installations, supervisor, invoker, Bodies(bodies.run), settings.plugin_session_buffer)
+    endpoints = Endpoints(reactor, store.database, installations, Secrets(inner_api), zone)
     groups = [
         Group(health.app, open_to_the_end=True),
         Group(dispatch.app, key, BodyLimit(settings.max_dispatch_body_size)),
         changes.group(key),
+        Group(EndpointRoutes(endpoints).app, key, always_ok=True),
         ListRoutes(Listings(store.database, declarations), contents).group(key),
         AssetRoutes(Assets(store.blobs, store.areas, settings.plugin_media_cache_size), contents).group(key),
         *([DebuggingRoutes(keys).group(key)] if debugging else []),
         *optional_groups(reactor, settings, key, metrics, bodies),
     ]
-    site = make_site(reactor, groups, [], traffic, bodies.run, spool)
+    hooks = HookCalls(
+        endpoints, installations, supervisor, invoker, Bodies(bodies.run),
+        settings.plugin_session_buffer, settings.plugin_endpoint_max_concurrency,
+    )  # fmt: skip
+    mounts = [Mount(b"/e/", hooks, "/e/:hook_id/*path", BODY)] if settings.plugin_endpoint_enabled else []
+    site = make_site(reactor, groups, mounts, traffic, bodies.run, spool)
     listener = Listener(reactor, http_endpoint(reactor, settings), site, traffic, settings.shutdown_grace_period, invoker.end_all)
 
     return Staged(

@@ -76,6 +76,7 @@ class Calls:
         status=DEPRECATED,
     )
     plugin_endpoint_enabled: bool = flag(True, "serve `/e/{hook_id}/…`", aliases=("PLUGIN_WEBHOOK_ENABLED",), status=LATER)
+    plugin_endpoint_max_concurrency: int = positive(1000, "calls of hooks (`/e/…`) that may run at once; more are answered with 503")
     plugin_worker_num: str = text("", "named by an old document; there is one process for each plugin", status=UNUSED)
     max_plugin_package_size: int = positive(52428800, "limit of a package, packed and unpacked", unit="bytes")
     max_bundle_package_size: int = positive(629145600, "the same for bundles", unit="bytes")

@@ -22,6 +22,7 @@ from difyd.errors import (
     InternalError,
     NoRuntime,
     NotFound,
+    Overloaded,
     PermissionDenied,
     PluginInvokeError,
     PluginNotFound,
@@ -71,6 +72,7 @@ ON_THE_WIRE: Final[Mapping[type[DaemonError], Shown]] = {
     PluginInvokeError: Shown(-500, "PluginInvokeError", 500),
     NoRuntime: Shown(-500, INTERNAL.error_type, 404),
     ShuttingDown: Shown(-500, INTERNAL.error_type, 503),
+    Overloaded: Shown(-500, INTERNAL.error_type, 503),
     InternalError: INTERNAL,
 }
 """An error is shown as the nearest of its classes; one that has none here is a bug of ours."""

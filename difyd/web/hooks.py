@@ -20,7 +20,7 @@ from zope.interface import implementer
 from difyd.catalog.endpoints import Endpoints, schema_of
 from difyd.catalog.installations import Installations
 from difyd.entities.call import Call
-from difyd.errors import BadRequest, DaemonError, InternalError, NotFound, PluginInvokeError, PluginNotFound
+from difyd.errors import BadRequest, InternalError, NotFound, Overloaded, PluginInvokeError, PluginNotFound
 from difyd.invoke.hooks import HookAnswer, IResponse
 from difyd.invoke.invoker import Invoker
 from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
@@ -37,10 +37,6 @@ METHODS: Final = (b"HEAD", b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS")
 BODY: Final = BodyLimit(10 * 1024 * 1024)
 """A request body (http-api 21); a larger one is 413, not cut."""
 BODYLESS: Final = (204, 304)
-
-
-class TooManyCalls(DaemonError):
-    """`PLUGIN_ENDPOINT_MAX_CONCURRENCY` calls of hooks are running already."""
 
 
 @implementer(IResponse)
@@ -114,7 +110,7 @@ class Hooks:
 
     async def _bounded(self, request: Request, hook: str) -> None:
         if self._running >= self._most:
-            raise TooManyCalls(f"more than {self._most} calls of hooks at once (PLUGIN_ENDPOINT_MAX_CONCURRENCY)")
+            raise Overloaded(f"more than {self._most} calls of hooks at once (PLUGIN_ENDPOINT_MAX_CONCURRENCY)")
         self._running += 1
         try:
             await self._call(request, hook)
