@@ -23,7 +23,7 @@ from difyd.store.database.engine import Database
 
 LIFETIME: Final = 120 * 60.0
 """Seconds."""
-TURN: Final = 5.0
+TURN: Final = 3.0
 """Seconds for which one node may make the first key of a tenant."""
 ATTEMPTS: Final = 50
 PAUSE: Final = 0.1
