@@ -69,6 +69,7 @@ class Database(Service):
         self._engine = engine
         self._readers_engine = connect.reading(engine)
         self._readers, self._writers = readers, writers
+        self._threads = tuple(dict.fromkeys((readers, writers)))  # a server has one pool for both
         self._migrate = migrate
         self._now = now
 
@@ -96,17 +97,17 @@ class Database(Service):
         The transaction begins with its first statement. When the database broke it off for reasons of its own (deadlock, serialization,
         lock) `work` is called again, so it must be safe to repeat. Raises DatabaseFailed; ShuttingDown when closed.
         """
-        return await self._writers.run(self._run_blocking, self._engine, lambda transaction: work(transaction, *args, **kwargs))
+        return await self._transact(self._writers, self._engine, lambda transaction: work(transaction, *args, **kwargs))
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, for work that only reads: it sees one state of the database and is in no writer's way. Nothing is committed."""
-        return await self._readers.run(self._run_blocking, self._readers_engine, lambda transaction: work(transaction, *args, **kwargs))
+        return await self._transact(self._readers, self._readers_engine, lambda transaction: work(transaction, *args, **kwargs))
 
     def startService(self) -> Deferred[None]:
         """Fires when the database is open and its tables are up to date. Fails with DatabaseFailed."""
         Service.startService(self)
-        self._readers.startService()
-        self._writers.startService()
+        for threads in self._threads:
+            threads.startService()
         return Deferred.fromCoroutine(self._open())
 
     def stopService(self) -> Deferred[None]:
@@ -114,13 +115,20 @@ class Database(Service):
         Service.stopService(self)
         return Deferred.fromCoroutine(self._close())
 
+    async def _transact(self, threads: Threads, engine: Engine, work: Callable[[Transaction], T]) -> T:
+        try:
+            return await threads.run(self._run_blocking, engine, work)
+        except DatabaseFailed as why:
+            self.log.error("{why}, in {statement}", why=str(why), statement=why.statement)
+            raise
+
     async def _open(self) -> None:
         for sentence in await self._writers.run(self._prepare_blocking):
             self.log.info("database: {change}", change=sentence)
 
     async def _close(self) -> None:
-        await self._readers.stopService()
-        await self._writers.stopService()
+        for threads in self._threads:
+            await threads.stopService()
         self._engine.dispose()
 
     def _prepare_blocking(self) -> list[str]:

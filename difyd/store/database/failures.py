@@ -14,12 +14,17 @@ _MYSQL = frozenset((1205, 1213))
 class DatabaseFailed(InternalError):
     """The database refused a statement or cannot be reached. The text is the driver's, in one line."""
 
+    def __init__(self, message: str, statement: str = "") -> None:
+        super().__init__(message)
+        self.statement = statement
+        """With placeholders, for the log; "" when there was none."""
+
 
 def describe(error: SQLAlchemyError) -> DatabaseFailed:
-    """Without the statement and its parameters, which may be secret or long."""
+    """Without the parameters, which may be secret or long."""
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return DatabaseFailed(f"database: {lines[0]}")
+    return DatabaseFailed(f"database: {lines[0]}", " ".join((getattr(error, "statement", None) or "").split()))
 
 
 def worth_repeating(error: SQLAlchemyError) -> bool:

@@ -1,7 +1,7 @@
 """Who has which plugin: install, upgrade, uninstall, and the look-ups of calls (state-and-cluster 5.3-5.8)."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -10,11 +10,10 @@ from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
 from difyd.errors import BadIdentifier, DaemonError, InternalError, PluginNotFound
-from difyd.store.database.declarations import add_blocking
-from difyd.store.database.endpoints import count_blocking
+from difyd.store.database import endpoints, versions
 from difyd.store.database.engine import Transaction
 from difyd.store.database.statements import AnyRow, chunks, insert_absent
-from difyd.store.database.tables import CATEGORIES, plugin_declarations, plugin_installations, plugins, serverless_runtimes
+from difyd.store.database.tables import CATEGORIES, plugin_installations, plugins
 
 
 class AlreadyInstalled(DaemonError):
@@ -126,11 +125,11 @@ def install_blocking(
     id have left (12.1). For `remote` the declaration is kept in the `plugins` row. Raises AlreadyInstalled.
     """
     connection = transaction.connection
-    _hold(transaction, identifier, declaration, runtime, source, manifest_type="")  # one install of this version at a time
+    versions.hold_blocking(transaction, identifier, declaration, runtime, source, manifest_type="")  # one install of this version at a time
     if (already := find_blocking(transaction, tenant, identifier.plugin_id)) is not None:
         raise AlreadyInstalled(already)
     stamps = transaction.stamps()
-    setups, active = count_blocking(transaction, tenant, identifier.plugin_id)
+    setups, active = endpoints.count_blocking(transaction, tenant, identifier.plugin_id)
     insert_absent(
         connection,
         plugin_installations,
@@ -149,7 +148,7 @@ def install_blocking(
         raise InternalError(f"the installation of {identifier} could not be written")
     if installation.id != stamps["id"]:
         raise AlreadyInstalled(installation)  # another version of it came in between
-    _count_references(transaction, identifier)
+    versions.count_blocking(transaction, identifier)
     _add_providers(transaction, tenant, identifier, declaration)
     return installation
 
@@ -175,7 +174,7 @@ def upgrade_blocking(
     installation = _first(transaction.connection.execute(_FIND.with_for_update(), parameters).first())
     if installation is None or installation.identifier != old:
         raise PluginNotFound("plugin has not been installed")
-    _hold(transaction, new, declaration, runtime, source, old, manifest_type="plugin")
+    versions.hold_blocking(transaction, new, declaration, runtime, source, old, manifest_type="plugin")
     transaction.connection.execute(
         update(plugin_installations)
         .where(plugin_installations.c.id == installation.id)
@@ -183,8 +182,8 @@ def upgrade_blocking(
     )
     models = _remove_providers(transaction, tenant, old.plugin_id)
     _add_providers(transaction, tenant, new, declaration)
-    _count_references(transaction, new)
-    gone = _release(transaction, old)
+    versions.count_blocking(transaction, new)
+    gone = versions.release_blocking(transaction, old)
     return Upgraded(
         Installation(installation.id, tenant, new, installation.runtime), old if gone else None, models or "model" in declaration.kinds()
     )
@@ -196,10 +195,10 @@ def uninstall_blocking(transaction: Transaction, tenant: str, installation_id: s
     installation = _first(transaction.connection.execute(mine, {"tenant": tenant}).first())
     if installation is None:
         return None
-    _lock_plugins(transaction, installation.identifier)
+    versions.lock_blocking(transaction, installation.identifier)
     transaction.connection.execute(delete(plugin_installations).where(plugin_installations.c.id == installation.id))
     models = _remove_providers(transaction, tenant, installation.identifier.plugin_id)
-    return Removed(installation, _release(transaction, installation.identifier), models)
+    return Removed(installation, versions.release_blocking(transaction, installation.identifier), models)
 
 
 def repair_blocking(transaction: Transaction) -> list[Repair]:
@@ -229,81 +228,9 @@ def repair_blocking(transaction: Transaction) -> list[Repair]:
         repairs.append(Repair(text, refers or 0, count))
     for text, (runtime, count) in installed.items():
         if text not in referred and (identifier := _identifier(text)) is not None:
-            _insert_plugin(transaction, identifier, install_type=runtime, refers=count)
+            versions.insert_blocking(transaction, identifier, install_type=runtime, refers=count)
             repairs.append(Repair(text, -1, count))
     return repairs
-
-
-def _hold(
-    transaction: Transaction,
-    identifier: PluginIdentifier,
-    declaration: Declaration,
-    runtime: RuntimeType,
-    source: str,
-    *others: PluginIdentifier,
-    manifest_type: str,
-) -> None:
-    """
-    Lock the row of a version that is about to be installed, made if there is none, together with those of `others`.
-
-    Until the lock is there another tenant may remove the version as its last one. So the row is looked for again after it was made, and the
-    declaration, which would have gone with it, is written if it is missing.
-    """
-    remote = runtime is RuntimeType.REMOTE
-    while identifier.text not in _lock_plugins(transaction, identifier, *others):
-        _insert_plugin(
-            transaction,
-            identifier,
-            install_type=runtime.value,
-            remote_declaration=declaration.text.decode() if remote else "{}",
-            source=source,
-            manifest_type=manifest_type,
-        )
-    if not remote:
-        add_blocking(transaction, identifier, declaration.text)
-
-
-def _insert_plugin(transaction: Transaction, identifier: PluginIdentifier, **values: Any) -> None:
-    insert_absent(
-        transaction.connection,
-        plugins,
-        **transaction.stamps(),
-        plugin_unique_identifier=identifier.text,
-        plugin_id=identifier.plugin_id,
-        **{"refers": 0, "manifest_type": "", "remote_declaration": "{}", "source": "", **values},
-    )
-
-
-def _lock_plugins(transaction: Transaction, *identifiers: PluginIdentifier) -> set[str]:
-    """
-    Those that there are, always in the same order, so that two upgrades in opposite directions do not wait for each other.
-
-    Who adds or removes an installation of a version holds its row.
-    """
-    texts = sorted(identifier.text for identifier in identifiers)
-    column = plugins.c.plugin_unique_identifier
-    return set(transaction.connection.scalars(select(column).where(column.in_(texts)).order_by(column).with_for_update()))
-
-
-def _count_references(transaction: Transaction, identifier: PluginIdentifier) -> int:
-    """
-    Set `refers` to the number of installations, and say it. Counting instead of adding also heals a wrong number.
-
-    The caller holds the row. `updated_at` stays (2.4).
-    """
-    statement = select(func.count()).select_from(plugin_installations).where(plugin_installations.c.plugin_unique_identifier == identifier.text)
-    count = transaction.connection.scalar(statement) or 0
-    transaction.connection.execute(update(plugins).where(plugins.c.plugin_unique_identifier == identifier.text).values(refers=count))
-    return count
-
-
-def _release(transaction: Transaction, identifier: PluginIdentifier) -> bool:
-    """An installation of this version went. Was it the last one? Then its rows go too."""
-    if _count_references(transaction, identifier):
-        return False
-    for table in (plugins, plugin_declarations, serverless_runtimes):
-        transaction.connection.execute(delete(table).where(table.c.plugin_unique_identifier == identifier.text))
-    return True
 
 
 def _add_providers(transaction: Transaction, tenant: str, identifier: PluginIdentifier, declaration: Declaration) -> None:
