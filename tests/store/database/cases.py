@@ -5,17 +5,19 @@ The tests themselves are contracts: mix-ins that `SQLiteCase` turns into TestCas
 """
 
 import functools
+import tempfile
 import threading
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import event
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
-from difyd.store.database import connect, declarations, installations
+from difyd.store.database import connect, declarations, installations, schema
 from difyd.store.database.engine import Database
 from tests.store.inline import inline_threads
 
@@ -129,6 +131,23 @@ class DatabaseCase:
         return run
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """A database file with all tables: making them anew would take most of every test's time."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "x.db"
+        engine = connect.sqlite_engine(path, 1)
+        schema.prepare_blocking(engine, migrate=True)
+        engine.dispose()
+        return path.read_bytes()
+
+
 class SQLiteCase(DatabaseCase, SynchronousTestCase):
     def make_engine(self):
-        return connect.sqlite_engine(Path(self.mktemp()) / "dify_plugin.db", 10)
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        path = directory / "dify_plugin.db"
+        path.write_bytes(_empty_database())
+        engine = connect.sqlite_engine(path, 10)
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF").close())  # no test pulls the plug
+        return engine

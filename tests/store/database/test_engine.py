@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from twisted.internet.defer import Deferred
 
 from difyd.errors import ShuttingDown
+from difyd.store.database.connect import sqlite_engine
 from difyd.store.database.engine import ATTEMPTS, DatabaseFailed
 from difyd.store.database.tables import debug_keys
 from tests.store.database.cases import DatabaseCase, SQLiteCase
@@ -172,14 +173,17 @@ class SQLiteTests(DatabaseContract, SQLiteCase):
         self.assertEqual(self.do(work), [])
 
     def test_file(self) -> None:
-        """The file and its journal are for their owner alone; the journal is written ahead."""
-        self.do(add, "a")
-        path = Path(self.engine.url.database)
-        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
-        self.assertEqual(modes, {"dify_plugin.db": 0o600, "dify_plugin.db-wal": 0o600, "dify_plugin.db-shm": 0o600})
-        pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        values = self.read(lambda transaction: [transaction.connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas])
+        """The file and its journal are for their owner alone; what was committed survives a power failure; another's lock is waited for."""
+        directory = Path(self.mktemp())
+        engine = sqlite_engine(directory / "x.db", 1)
+        self.addCleanup(engine.dispose)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE anything (id text)")
+            pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
         self.assertEqual(values, ["wal", 2, 1, 5000])
+        modes = {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()}
+        self.assertEqual(modes, {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600})
 
     def test_several_threads(self) -> None:
         """Connections may wander between threads."""

@@ -169,7 +169,7 @@ class ListingsContract(DatabaseCase):
         self.install(plugin("needle"), "model")
 
         def many(transaction) -> None:
-            for number in range(600):
+            for number in range(300):
                 identifier = plugin(f"p{number}")
                 declarations.add_blocking(transaction, identifier, declared(identifier).text)
                 installations.install_blocking(
@@ -178,7 +178,7 @@ class ListingsContract(DatabaseCase):
 
         self.do(many)
         self.assertEqual(self.names(self.search("model")), ["needle"])
-        self.assertEqual(len(self.search("tool", 3, 256).records), 600 - 512)
+        self.assertEqual(len(self.search("tool", 2, 256).records), 300 - 256)
 
     def test_query(self) -> None:
         """Part of the id, the name, the label or the description, in any case and in the language asked for, else in English."""
