@@ -1,8 +1,10 @@
 """Plugins call Dify: what each session has asked for, served beside one another, and dropped with the session."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, field
+from msgspec import Raw
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -33,8 +35,8 @@ class Callbacks:
     """
     All invocations under way on this node, by session.
 
-    Beyond a limit an invocation is refused, not kept waiting: it may be what the invocation waits for that it would wait for, when a tool
-    calls back into its own plugin.
+    Beyond a limit an invocation is refused, not kept waiting: when a tool calls back into its own plugin, the invocations that it would wait
+    for may wait for it.
     """
 
     log = Logger()
@@ -92,11 +94,10 @@ class Callbacks:
     def _start(self, call: Call, channel: IChannel, wanted: Message) -> None:
         row = TYPES.get(wanted.type)
 
-        async def work(invocation: Invocation) -> None:
+        async def work(invocation: Invocation) -> Sequence[Raw]:
             if row is None:
-                invocation.respond([await self._storage.serve(call, wanted.request)])
-            else:
-                await self._dify.serve(invocation, row, wanted.request)
+                return [await self._storage.serve(call, wanted.request)]
+            return await self._dify.serve(invocation, row, wanted.request)
 
         invocation = Invocation(call, wanted.type, channel, Reply(call, wanted.id, streams=row is not None and row.streams))
         self._plugins.take(call.identifier.text)

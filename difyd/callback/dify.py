@@ -25,9 +25,9 @@ class Dify:
 
     _api: InnerApi
 
-    async def serve(self, invocation: Invocation, row: InvocationType, request: Raw) -> None:
+    async def serve(self, invocation: Invocation, row: InvocationType, request: Raw) -> Sequence[Raw]:
         """
-        Answer `invocation`.
+        The results for `invocation`; those of a stream are delivered as they come.
 
         Raises BadInvocation before Dify is asked, and InvocationFailed with what was tried and the cause. Cancelling closes the connection.
         """
@@ -35,14 +35,14 @@ class Dify:
         try:
             answer = await self._api.ask(row.path, body, traceparent(invocation.call))
             if not row.streams:
-                invocation.respond([self._result(row, await answer.result())])
-                return
+                return [self._result(row, await answer.result())]
         except NoSuchRoute as why:
             hint = f": {row.name} is not supported by this Dify version" if row.young else ""
             raise InvocationFailed(f"{row.failed}: {why}{hint}") from why
         except InnerApiError as why:
             raise InvocationFailed(f"{row.failed}: {why}") from why
         await self._stream(invocation, row, answer)
+        return []
 
     async def _stream(self, invocation: Invocation, row: InvocationType, answer: Answer) -> None:
         def take(frames: Sequence[bytes]) -> None:

@@ -1,6 +1,7 @@
 """One call of a plugin under way, and how many there may be."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Final
 
 from attrs import define, field
 from msgspec import Raw
@@ -13,7 +14,8 @@ from difyd.entities.call import Call
 from difyd.errors import DaemonError
 from difyd.runtime.interfaces import IChannel
 
-BROKEN = "internal error of the plugin daemon"
+BROKEN: Final = "internal error of the plugin daemon"
+"""What a plugin is told of a defect of ours."""
 
 
 @define(eq=False)
@@ -33,9 +35,9 @@ class Invocation:
     _over: bool = field(default=False, init=False)
     _running: Deferred[None] | None = field(default=None, init=False)
 
-    def start(self, work: "Callable[[Invocation], Awaitable[None]]") -> Deferred[None]:
+    def start(self, work: "Callable[[Invocation], Awaitable[Sequence[Raw]]]") -> Deferred[None]:
         """
-        `work` answers with `respond` and raises a DaemonError whose text the author of the plugin sees.
+        `work` gives the results, those that `respond` has not delivered before; it raises a DaemonError whose text the plugin's author sees.
 
         Fires when it is over, however it ended, and the plugin has taken enough of its answers: one that asks on and on and does not read
         comes to its limit that way.
@@ -44,9 +46,8 @@ class Invocation:
         return self._running.addErrback(_cancelled)
 
     def respond(self, results: Sequence[Raw]) -> None:
-        """A response for each result, all in one write. Results are objects on one line."""
-        if results:
-            self._send(self._reply.responses(results))
+        """A response for each result, now, in one write. Results are objects on one line."""
+        self._send(self._responses(results))
 
     def cancel(self) -> None:
         """Nothing more is sent; what it waits for is given up."""
@@ -54,26 +55,28 @@ class Invocation:
         if self._running is not None:
             self._running.cancel()
 
-    async def _run(self, work: "Callable[[Invocation], Awaitable[None]]") -> None:
-        error = b""
+    async def _run(self, work: "Callable[[Invocation], Awaitable[Sequence[Raw]]]") -> None:
         try:
-            await work(self)
+            last = self._responses(await work(self))
             self.outcome = "answered"
         except CancelledError:
             raise
         except DaemonError as why:
             self.outcome = str(why)
-            error = self._reply.error(self.outcome)
+            last = self._reply.error(self.outcome)
         except Exception:
             self.log.failure("an invocation of {type} by {identifier} failed", type=self.type, identifier=self.call.identifier.text)
             self.outcome = BROKEN
-            error = self._reply.error(BROKEN)
-        self._send(error + self._reply.end())
+            last = self._reply.error(BROKEN)
+        self._send(last + self._reply.end())
         if not self._over:
             await self.channel.room()
 
+    def _responses(self, results: Sequence[Raw]) -> bytes:
+        return self._reply.responses(results) if results else b""
+
     def _send(self, lines: bytes) -> None:
-        if not self._over:
+        if lines and not self._over:
             self.sent += len(lines)
             self.channel.send(lines)
 

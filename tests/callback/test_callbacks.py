@@ -43,9 +43,10 @@ class CallbacksTests(SynchronousTestCase):
         self.rig.agent.flush()
 
     def test_result(self) -> None:
-        """A result is one `struct` and an end; Dify was asked in the name of the call."""
+        """A result is one `struct` and an end, in one write; Dify was asked in the name of the call."""
         self.rig.dify.answers["invoke/summary"] = single({"summary": "s", "n": 1})
         self.invoke("system_summary", SUMMARY)
+        self.assertEqual(len(self.channel.writes), 1)
         self.assertEqual(self.channel.events, [("response", {"summary": "s", "n": 1}), ("end", "")])
         self.assertEqual(self.channel.lines[0]["data"]["message"], "struct")
         (asked,) = self.rig.dify.asked
@@ -189,7 +190,7 @@ class CallbacksTests(SynchronousTestCase):
         self.channel.on_send = lambda: self.callbacks.close(self.call)
         self.invoke("system_summary", SUMMARY)
         self.invoke("storage", {"opt": "exist", "key": "k"})
-        self.assertEqual([event for event, _ in self.channel.events], ["response", "response"])
+        self.assertEqual([event for event, _ in self.channel.events], ["response", "end"] * 2)
 
     def test_others_go_on(self) -> None:
         """The end of one session takes no other's invocations with it."""
