@@ -7,7 +7,7 @@ from typing import Final, cast
 from attrs import define
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableDescriptor, INegotiated, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableDescriptor, INegotiated, IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -59,7 +59,6 @@ class DebugConnection(LineReceiver):
         self._unread = b""
         self._said: deque[Message] = deque()
         self._submission: Submission | None = None
-        self._next: IDelayedCall | None = None
         self._who: dict[str, str] = {}
         """For the log: as much as is known."""
 
@@ -236,8 +235,8 @@ class DebugConnection(LineReceiver):
         self._ended(self)
 
     def _soon(self, what: Callable[[], None]) -> None:
-        """In the next turn: it leads to further inputs, and the machine is still at work in this one."""
-        self._next = self._clock.callLater(0, what)
+        """In the next turn, if there is one for us: it leads to further inputs, and the machine is still at work in this one."""
+        self._clock.callLater(0, lambda: None if self.gone else what())
 
     def _quit(self) -> None:
         """Calls fail, others forget this connection, and what it still sends is thrown away. Idempotent."""
@@ -248,8 +247,6 @@ class DebugConnection(LineReceiver):
         self._unread, self._framing, self._submission = b"", LineBuffer(1), None
         self._said.clear()
         self._inquiries.drop()
-        if self._next is not None and self._next.active():
-            self._next.cancel()
         self._outbox.close()
         self._sessions.fail(ConnectionClosed())
         self._desk.visitors.leave(self)

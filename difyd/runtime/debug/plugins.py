@@ -64,6 +64,8 @@ class _Place:
     """Held while the host works on it."""
     known: bool = field(default=False, init=False)
     """Do calls on this node find it?"""
+    since: float = field(default=0.0, init=False)
+    """When its newest connection came."""
     shown: _Shown | None = field(default=None, init=False)
     giving_up: IDelayedCall | None = field(default=None, init=False)
     """Runs while the plugin is expected back."""
@@ -88,7 +90,11 @@ class DebugPlugins:
     _metrics: Metrics
     _limits: Limits
     _grace: float
-    """Seconds for which a plugin that has gone is expected back: calls wait, nothing is taken back. A shadow leaves no gap, and has none."""
+    """
+    Seconds for which a plugin that has gone is expected back: calls wait, nothing is taken back.
+
+    Not one that has only just come, which is not going to stay; nor a shadow, which leaves no gap.
+    """
     _links: dict[ILink, Key] = field(factory=dict, init=False)
     """Those that take one of the limited places."""
     _places: dict[Key, _Place] = field(factory=dict, init=False)
@@ -125,7 +131,8 @@ class DebugPlugins:
             return
         self._announcements.withdraw(place.plugin.tenant, place.plugin.identifier)
         self._count(place.plugin, 0.0)
-        if self._grace and place.shown is not None and place.shown.installation is not None:
+        stayed = self._clock.seconds() - place.since >= self._grace
+        if self._grace and stayed and place.shown is not None and place.shown.installation is not None:
             place.giving_up = self._clock.callLater(self._grace, self._give_up, place)
         else:
             self._give_up(place)
@@ -177,6 +184,7 @@ class DebugPlugins:
         if place.known and plugin.identifier != complete.identifier:
             self._forget(place)  # while it still has the name under which it is known
         plugin.attach(link, complete.identifier, complete.declaration)
+        place.since = self._clock.seconds()
         if not place.known:
             place.known = True
             self._local.connected(plugin.tenant, plugin)

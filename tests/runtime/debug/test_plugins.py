@@ -86,6 +86,12 @@ class ShownTests(DebugHouse):
         self.clock.advance(10)
         self.assertEqual([event[0] for event in self.events], ["callable", "shown"])
 
+    def test_gone_at_once(self) -> None:
+        """A plugin that leaves as soon as it has come is not expected back."""
+        self.connect().register().leave()
+        self.turn()
+        self.assertEqual(self.host.rows, {})
+
     def test_storm(self) -> None:
         """However fast they come and go, the last one is what is shown, and after it nothing."""
         self.host.held = []
@@ -129,6 +135,7 @@ class ShownTests(DebugHouse):
     def test_console_removed_it(self) -> None:
         """Somebody else has removed the row: nothing else is, and the next connection is shown again."""
         developer = self.connect().register()
+        self.clock.advance(1)
         self.host.rows.clear()
         developer.leave()
         self.clock.advance(0.1)
@@ -158,6 +165,7 @@ class StopTests(DebugHouse):
     def test_stop(self) -> None:
         """All connections close, everything is taken back, what waits fails; then it is over."""
         here, away = self.connect().register(name="here"), self.connect().register(name="away")
+        self.clock.advance(1)
         away.leave()
         _, opening = self.call("away")
         self.host.held = []
