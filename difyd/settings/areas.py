@@ -44,11 +44,11 @@ class Dify:
     dify_inner_api_url: str = text(attrs.NOTHING, "base URL of the inner API, through which plugins call Dify")
     dify_inner_api_key: str = secret(attrs.NOTHING, "sent to the inner API as `X-Inner-Api-Key`")
     dify_backwards_invocation_read_timeout: int = positive(
-        240000, "time for the whole body of an inner API answer, after its headers", unit="ms", status=LATER
+        240000, "time for the whole body of an inner API answer, after its headers", unit="ms"
     )
     dify_backwards_invocation_write_timeout: int = positive(5000, "time for sending a request", unit="ms", status=UNUSED)
     dify_invocation_connection_idle_timeout: int = positive(120, "life of an idle connection", unit="s", status=UNUSED)
-    response_max_buffer_size: int = integer(31457280, "largest chunk of a streamed inner API answer", least=1, unit="bytes", status=LATER)
+    response_max_buffer_size: int = integer(31457280, "largest chunk of a streamed inner API answer", least=1, unit="bytes")
 
 
 @frozen(kw_only=True, slots=False)
@@ -75,7 +75,7 @@ class Calls:
         unit="bytes",
         status=DEPRECATED,
     )
-    plugin_endpoint_enabled: bool = flag(True, "serve `/e/{hook_id}/…`", aliases=("PLUGIN_WEBHOOK_ENABLED",), status=LATER)
+    plugin_endpoint_enabled: bool = flag(True, "serve `/e/{hook_id}/…`", aliases=("PLUGIN_WEBHOOK_ENABLED",))
     plugin_endpoint_max_concurrency: int = positive(1000, "calls of hooks (`/e/…`) that may run at once; more are answered with 503")
     plugin_worker_num: str = text("", "named by an old document; there is one process for each plugin", status=UNUSED)
     max_plugin_package_size: int = positive(52428800, "limit of a package, packed and unpacked", unit="bytes")
@@ -100,7 +100,7 @@ class Directories:
     plugin_media_cache_size: int = positive(1024, "icons kept in memory", most=65535)
     plugin_asset_cache_size: int = positive(256, "files of packages kept in memory", most=65535)
     persistence_storage_path: str = text("persistence", "area of the data that plugins keep")
-    persistence_storage_max_size: int = positive(104857600, "limit of that data for each tenant and plugin", unit="bytes", status=LATER)
+    persistence_storage_max_size: int = positive(104857600, "limit of that data for each tenant and plugin", unit="bytes")
     plugin_model_installations_cache_enabled: bool = flag(False, "cache the list of models", status=LATER)
     plugin_model_installations_cache_ttl: int = positive(1440, "its life; negative: 60", least=None, unit="min", status=LATER)
 
@@ -109,11 +109,11 @@ class Directories:
 class Debugging:
     """The port for plugins under development"""
 
-    plugin_remote_installing_enabled: bool = flag(True, "open the debugging port and hand out debugging keys", status=LATER)
-    plugin_remote_installing_host: str = text("127.0.0.1", "address that it binds to", status=LATER)
-    plugin_remote_installing_port: int = positive(5003, "its TCP port", most=65535, status=LATER)
-    plugin_remote_installing_max_conn: int = positive(256, "plugins that may be connected at once", status=LATER)
-    plugin_remote_installing_max_single_tenant_conn: int = positive(5, "the same for one tenant; enforced only when it is set", status=LATER)
+    plugin_remote_installing_enabled: bool = flag(True, "open the debugging port and hand out debugging keys")
+    plugin_remote_installing_host: str = text("127.0.0.1", "address that it binds to")
+    plugin_remote_installing_port: int = positive(5003, "its TCP port", most=65535)
+    plugin_remote_installing_max_conn: int = positive(256, "plugins that may be connected at once")
+    plugin_remote_installing_max_single_tenant_conn: int = positive(5, "the same for one tenant; enforced only when it is set")
     plugin_remote_install_server_event_loop_nums: int = positive(8, "I/O loops", status=UNUSED)
 
 
