@@ -56,7 +56,7 @@ class Listener(Service):
         return Deferred.fromCoroutine(self._start())
 
     def stopService(self) -> Deferred[None]:
-        """Fires when every connection is closed or given up."""
+        """Fires when the port and every connection are closed."""
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stop())
 
@@ -82,7 +82,7 @@ class Listener(Service):
         port, self._port = self._port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
-        self._site.close_all()
+        await self._site.close_all(LAST_WORDS)
 
     async def _idle(self, seconds: float) -> bool:
         """Is nothing under way within that time?"""

@@ -58,10 +58,10 @@ class Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.site.channels.add(self)
+        self.site.connected(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.site.channels.discard(self)
+        self.site.disconnected(self)
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -19,6 +19,7 @@ What handlers rely on is twisted.web's interface, so that they also run on its o
 from pathlib import Path
 from typing import Final
 
+from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import server
 from twisted.web.http import datetimeToString
@@ -33,6 +34,7 @@ from difyd.web.request import Request
 from difyd.web.routes import BodyLimit
 from difyd.web.traffic import Traffic
 from difyd.web.uploads import PREFIX
+from difyd.web.waiters import Waiters
 
 EVENTS: Final = b"text/event-stream"
 
@@ -61,6 +63,7 @@ class Site(server.Site):
         super().__init__(front, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
         self.heads = HeadReader()
         self.channels: set[Channel] = set()
+        self._empty = Waiters()
         self.closing = False
         self._traffic = traffic
         self._in_thread = in_thread
@@ -94,10 +97,23 @@ class Site(server.Site):
             if channel.idle():
                 channel.loseConnection()
 
-    def close_all(self) -> None:
-        """Close every connection, also those that are in the middle of an answer."""
+    async def close_all(self, patience: float) -> None:
+        """Close every connection, also in the middle of an answer; those that are still there after `patience` seconds are cut."""
         for channel in list(self.channels):
             channel.loseConnection()
+        try:
+            await self._empty.wait(not self.channels).addTimeout(patience, self.reactor)
+        except TimeoutError:  # clients that do not read what they were sent
+            for channel in list(self.channels):
+                channel.transport.abortConnection()
+
+    def connected(self, channel: Channel) -> None:
+        self.channels.add(channel)
+
+    def disconnected(self, channel: Channel) -> None:
+        self.channels.discard(channel)
+        if not self.channels:
+            self._empty.fire()
 
     async def prepare(self) -> None:
         """Make the directory for large bodies, and remove what a process that was killed left there."""

@@ -10,6 +10,7 @@ from twisted.logger import Logger, LogLevel
 
 from difyd.telemetry.metrics import Metrics
 from difyd.web.request import Request
+from difyd.web.waiters import Waiters
 
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _SECRET: Final = re.compile(rb"(?i)([?&][^=&]*(?:key|token|secret|passw|sign|auth|credential|code)[^=&]*=)[^&]+")
@@ -42,7 +43,7 @@ class Traffic:
     active: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
     """Those of `active` that are calls of plugins."""
-    _idle: list[Deferred[None]] = field(factory=list, init=False)
+    _idle: Waiters = field(factory=Waiters, init=False)
 
     def began(self, request: Request) -> None:
         self.active += 1
@@ -59,7 +60,7 @@ class Traffic:
         if request.path not in self._quiet:
             self._log(request, seconds)
         if not self.active:
-            self._now_idle()
+            self._idle.fire()
 
     def close(self) -> None:
         """Take no new calls; what is open goes on."""
@@ -67,17 +68,7 @@ class Traffic:
 
     def idle(self) -> Deferred[None]:
         """Fires when nothing is under way; at once when it is so now. Cancelling forgets the waiter."""
-        waiter: Deferred[None] = Deferred(lambda d: self._idle.remove(d) if d in self._idle else None)
-        if self.active:
-            self._idle.append(waiter)
-        else:
-            waiter.callback(None)
-        return waiter
-
-    def _now_idle(self) -> None:
-        waiting, self._idle = self._idle, []
-        for waiter in waiting:
-            waiter.callback(None)
+        return self._idle.wait(not self.active)
 
     def _log(self, request: Request, seconds: float) -> None:
         status = request.code

@@ -5,10 +5,11 @@ from pathlib import Path
 from attrs import define, field
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -66,6 +67,13 @@ class ListenerTests(SynchronousTestCase):
         for call in self.parrot.open:
             call.callback(b"ended")
 
+    def stopped(self, stopping: "Deferred[None]") -> None:
+        """The listener has stopped, once the kernel has told of the connections that it closed."""
+        for channel in list(self.site.channels):
+            self.assertTrue(channel.transport.disconnecting)
+            channel.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(stopping)
+
     def start(self) -> None:
         self.successResultOf(self.listener.startService())
 
@@ -92,7 +100,7 @@ class ListenerTests(SynchronousTestCase):
         self.start()
         cable = Cable(self.site)
         cable.send(post(SAY, b"x"))
-        self.successResultOf(self.listener.stopService())
+        self.stopped(self.listener.stopService())
         self.assertEqual((cable.socket.disconnecting, self.endpoint.port.open), (True, False))
 
     def test_calls_finish(self) -> None:
@@ -108,7 +116,7 @@ class ListenerTests(SynchronousTestCase):
         self.assertNoResult(stopped)
         self.parrot.open[0].callback(b"{}")
         self.assertEqual(status(cable.read()), 200)
-        self.successResultOf(stopped)
+        self.stopped(stopped)
         self.assertEqual((cable.socket.disconnecting, self.ended), (True, 0))
 
     def test_calls_are_ended(self) -> None:
@@ -119,7 +127,7 @@ class ListenerTests(SynchronousTestCase):
         stopped = self.listener.stopService()
         self.clock.advance(GRACE)
         self.assertTrue(cable.read().endswith(b"ended"))
-        self.successResultOf(stopped)
+        self.stopped(stopped)
         self.assertEqual(self.ended, 1)
 
     def test_calls_that_do_not_end(self) -> None:
@@ -131,8 +139,18 @@ class ListenerTests(SynchronousTestCase):
         self.clock.advance(GRACE)
         self.assertNoResult(stopped)
         self.clock.advance(LAST_WORDS)
-        self.successResultOf(stopped)
+        self.stopped(stopped)
         self.assertTrue(cable.socket.disconnecting)
+
+    def test_clients_that_do_not_read(self) -> None:
+        """A connection that cannot be closed, because its client does not read what it was sent, is cut."""
+        self.start()
+        cable = Cable(self.site)
+        stopped = self.listener.stopService()
+        self.assertNoResult(stopped)
+        self.clock.advance(LAST_WORDS)
+        self.assertTrue(cable.socket.disconnected)
+        self.successResultOf(stopped)
 
     def test_stop_before_start(self) -> None:
         """A start that failed can be stopped like any other."""
