@@ -7,7 +7,7 @@ reader's to count (`difyd.package.documents.yaml`).
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import yaml
 from attrs import define, field
@@ -16,6 +16,9 @@ MAX_DEPTH: Final = 256
 MAX_NODES: Final = 500_000
 _PREFIX: Final = "tag:yaml.org,2002:"
 MERGE: Final = "!!merge"
+
+
+_SKIPPED: Final = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent, yaml.StreamEndEvent)
 
 
 class BadYaml(Exception):
@@ -30,7 +33,9 @@ class Scalar:
     """Short form (`!!str`), of what was written before the value; empty when nothing was."""
     plain: bool
     """Without quotes, not a block."""
-    height: int = 0
+    height: int = field(default=0, init=False)
+    meaning: tuple[str, Any] | None = field(default=None, init=False)
+    """Tag and value, once somebody has looked."""
 
     @property
     def merges(self) -> bool:
@@ -41,15 +46,15 @@ class Scalar:
 @define(eq=False)
 class ListNode:
     line: int
-    items: list["Node"] = field(factory=list)
-    height: int = 0
+    items: list["Node"] = field(factory=list, init=False)
+    height: int = field(default=0, init=False)
 
 
 @define(eq=False)
 class MappingNode:
     line: int
-    pairs: list[tuple["Node", "Node"]] = field(factory=list)
-    height: int = 0
+    pairs: list[tuple["Node", "Node"]] = field(factory=list, init=False)
+    height: int = field(default=0, init=False)
 
 
 Node = Scalar | ListNode | MappingNode
@@ -61,10 +66,11 @@ class _Open:
 
     node: ListNode | MappingNode
     anchor: str | None
-    key: Node | None = None
+    key: Node | None = field(default=None, init=False)
 
     def add(self, child: Node) -> None:
-        self.node.height = max(self.node.height, child.height + 1)
+        if self.node.height <= child.height:
+            self.node.height = child.height + 1
         if isinstance(self.node, ListNode):
             self.node.items.append(child)
         elif self.key is None:
@@ -92,32 +98,29 @@ class Composer:
             raise BadYaml(f"yaml: {why}") from why
 
     def _document(self, events: Iterable[yaml.Event]) -> Node | None:
-        anchors: dict[str, Node] = {}
+        anchors: dict[str | None, Node] = {}
         stack: list[_Open] = []
         for event in events:
-            line = 0 if event.start_mark is None else event.start_mark.line + 1
-            match event:
-                case yaml.ScalarEvent():
-                    self._count(line)
-                    done: Node = Scalar(line, event.value, _short(event.tag), not event.style)
-                    anchor = event.anchor
-                case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                    self._count(line)
-                    made = ListNode(line) if isinstance(event, yaml.SequenceStartEvent) else MappingNode(line)
-                    stack.append(_Open(made, event.anchor))
-                    if event.anchor is not None:
-                        anchors.pop(event.anchor, None)  # until its end an alias to it would be a part of itself
-                    _check_depth(line, len(stack))
-                    continue
-                case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                    opened = stack.pop()
-                    done, anchor = opened.node, opened.anchor
-                case yaml.AliasEvent():
-                    if event.anchor not in anchors:
-                        raise BadYaml(f"yaml: line {line}: unknown anchor '{event.anchor}' referenced")
-                    done, anchor = anchors[event.anchor], None
-                case _:
-                    continue
+            if isinstance(event, _SKIPPED):
+                continue
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            done: Node
+            if isinstance(event, yaml.ScalarEvent):
+                self._count(line)
+                done, anchor = Scalar(line, event.value, _short(event.tag), not event.style), event.anchor
+            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                self._count(line)
+                _check_depth(line, len(stack))
+                stack.append(_Open(ListNode(line) if isinstance(event, yaml.SequenceStartEvent) else MappingNode(line), event.anchor))
+                anchors.pop(event.anchor, None)  # until its end an alias to it would be a part of itself
+                continue
+            elif isinstance(event, yaml.AliasEvent):
+                if event.anchor not in anchors:
+                    raise BadYaml(f"yaml: line {line}: unknown anchor '{event.anchor}' referenced")
+                done, anchor = anchors[event.anchor], None
+            else:
+                opened = stack.pop()
+                done, anchor = opened.node, opened.anchor
             _check_depth(line, len(stack) + done.height)
             if anchor is not None:
                 anchors[anchor] = done

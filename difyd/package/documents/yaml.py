@@ -160,6 +160,11 @@ class YamlSource:
 
     def _resolve(self, node: Scalar) -> tuple[str, Any]:
         """Tag and value; an explicit tag must fit the text."""
+        if node.meaning is None:
+            node.meaning = self._meaning(node)
+        return node.meaning
+
+    def _meaning(self, node: Scalar) -> tuple[str, Any]:
         if not node.tag:
             return scalars.resolve(node.text) if node.plain else (STR, node.text)
         if node.tag == STR:
