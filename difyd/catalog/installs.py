@@ -1,6 +1,6 @@
 """Requests to install and to upgrade (http-api 13.3, 13.4; state-and-cluster 5.4, 5.6). What they begin is done by `jobs`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -112,7 +112,7 @@ class Installs(Service):
             return []
         return [task for task in owned if task not in self._live]
 
-    async def _requested(self, work: Any) -> Started:
+    async def _requested(self, work: Coroutine[Deferred[Any], Any, Started]) -> Started:
         """A caller that goes away leaves no task without jobs, and no switch of which the caches have not heard."""
         if not self.running:
             work.close()
@@ -120,10 +120,9 @@ class Installs(Service):
         self._creating += 1
         return await self._requests.finish("an install request", self._counted(work))
 
-    async def _counted(self, work: Any) -> Started:
+    async def _counted(self, work: Coroutine[Deferred[Any], Any, Started]) -> Started:
         try:
-            started: Started = await work
-            return started
+            return await work
         finally:
             self._creating -= 1
 

@@ -84,6 +84,7 @@ class Jobs:
             await self._update(wanted, tasks.RUNNING, "starting")
             await self._work(wanted, begun + self._limit, progress)
         except CancelledError:
+            await progress.finish()  # whoever cancels us writes the end
             raise
         except Exception as why:
             if not isinstance(why, DaemonError):
@@ -109,17 +110,26 @@ class Jobs:
             declaration = await self._installations.declaration(identifier)
         except PluginNotFound as why:
             raise InternalError(NO_DECLARATION) from why
-        idle = False  # is it up, and not known to be wanted by anybody?
+        unwanted = False  # is it up, and not yet known to be wanted?
         try:
             with await self._within(deadline, self._turns.installing(identifier)), _Reserved(self._launcher, identifier):
                 await self._within(deadline, self._launcher.launch(identifier, progress))
-                idle = True
+                unwanted = True
                 await self._within(deadline, self._mark(identifier))
                 await progress.finish()
-                idle = not await self._commits.finish("the end of an install", self._commit(wanted, declaration))
+                unwanted = False  # from here on the transaction decides, also when this job is cancelled
+                await self._commits.finish("the end of an install", self._settle(wanted, declaration))
         finally:
-            if idle:
+            if unwanted:
                 self._removals.check(identifier)
+
+    async def _settle(self, wanted: Wanted, declaration: Declaration) -> None:
+        kept = False
+        try:
+            kept = await self._commit(wanted, declaration)
+        finally:
+            if not kept:
+                self._removals.check(wanted.identifier)
 
     async def _has(self, wanted: Wanted) -> bool:
         found = await self._database.read(installations.find_blocking, wanted.tenant, wanted.identifier.plugin_id)

@@ -2,7 +2,9 @@
 
 from difyd.catalog.installs import SHUTDOWN, Started
 from difyd.errors import BadRequest, InternalError
+from difyd.store.threads import Threads
 from tests.catalog.house import NEWER, TENANT, WEATHER, House, named
+from tests.store.inline import HeldPool, InlineReactor
 
 FIRST, SECOND = named("first"), named("second")
 UNKNOWN = named("nobody")
@@ -88,3 +90,21 @@ class Stopping(House):
         self.stop(self.turns)
         self.assertEqual(self.leases._held, {})
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_while_rows_are_written(self) -> None:
+        """A transaction that is under way when the daemon stops decides: the plugin is installed, and nothing of it is cleared away."""
+        self.upload(FIRST)
+        pool = HeldPool()
+        slow = Threads(InlineReactor(), pool)
+        task = self.install(FIRST)
+        fast, self.database._writers = self.database._writers, slow
+        self.start(slow)
+        self.launcher.ready(FIRST)
+        stopped = self.installs.stopService()
+        self.wait(10)
+        self.assertNoResult(stopped)
+        self.database._writers = fast
+        pool.release()
+        self.successResultOf(stopped)
+        self.wait(10)
+        self.assertEqual((self.entries(task), self.copies(), self.launcher.retired), ([("success", "installed")], [FIRST], []))

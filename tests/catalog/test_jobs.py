@@ -1,5 +1,6 @@
 """Jobs of installs: from the launch to the rows, what they say meanwhile, and what is left when they fail."""
 
+from difyd.catalog.removals import AGAIN
 from difyd.store.database import listings
 from tests.catalog.house import NEWER, OTHER, TENANT, WEATHER, House, named
 
@@ -65,6 +66,7 @@ class Running(House):
         old, new = self.install(WEATHER), self.install(NEWER)
         self.launcher.ready(NEWER)
         self.launcher.ready(WEATHER)
+        self.wait(AGAIN)
         self.assertEqual((self.entries(old), self.entries(new)), ([("success", "installed")],) * 2)
         self.assertEqual((self.installed(), self.copies(), self.launcher.running), (NEWER, [NEWER], {NEWER}))
 

@@ -1,5 +1,6 @@
 """Upgrades: another version for a tenant, without a moment in which there is none."""
 
+from difyd.catalog.removals import AGAIN
 from tests.catalog.house import NEWER, OTHER, TENANT, WEATHER, House, named
 
 FIRST, SECOND = named("first"), named("second")
@@ -86,6 +87,7 @@ class Upgrades(House):
         self.got(self.uninstalls.uninstall(TENANT, mine))
         self.launcher.ready(NEWER)
         self.assertEqual(self.entries(task), [("failed", "plugin has not been installed")])
+        self.wait(AGAIN)
         self.assertEqual((self.installed(), self.copies(), self.launcher.running), (None, [], set()))
 
     def test_refused(self) -> None:
