@@ -85,6 +85,9 @@ class LocalRuntime:
     _waiting: set[Deferred[None]] = field(factory=set, init=False)
     """Calls that wait for a process."""
     _lost: dict[Instance, Deferred[None]] = field(factory=dict, init=False)
+    """The keepers of instances that are ready, each waiting for the end of its own."""
+    _mourned: Instance | None = field(default=None, init=False)
+    """The one whose death is the latest trouble; what it died of is known for certain when it is gone."""
     _keepers: Background = field(factory=Background, init=False)
     _slot: Slot | None = field(default=None, init=False)
     _urgent: bool = field(default=False, init=False)
@@ -199,7 +202,7 @@ class LocalRuntime:
             if not self._ready:
                 self.status = Status.RESTARTING
             delay = self._backoff.died(self._shared.clock.seconds(), instance.lived, instance.cause())
-            instance = None
+            self._mourned, instance = instance, None
 
     async def _succeed(self, delay: float) -> Instance | None:
         """Start a process after `delay` seconds, and again after growing pauses until one is ready; None when none is wanted any more."""
@@ -215,7 +218,7 @@ class LocalRuntime:
                 return await self._attempt()
             except StartFailed as why:
                 delay = self._backoff.failed(self._shared.clock.seconds(), str(why))
-                hopeless = True
+                self._mourned, hopeless = None, True
         return None
 
     async def _attempt(self) -> Instance:
@@ -243,8 +246,13 @@ class LocalRuntime:
         shared = self._shared
         instance = Instance(self.identifier, shared.clock, shared.limits, shared.tell, self._withdrawn)
         self._alive.add(instance)
-        instance.when_gone().addCallback(lambda _: self._alive.discard(instance))
+        instance.when_gone().addCallback(lambda _: self._gone(instance))
         return instance
+
+    def _gone(self, instance: Instance) -> None:
+        self._alive.discard(instance)
+        if instance is self._mourned:
+            self._backoff.cause = instance.cause()
 
     def _withdrawn(self, instance: Instance) -> None:
         """It takes no more calls: none may go there from now on, and its keeper has something to do."""
