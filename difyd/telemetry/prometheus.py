@@ -95,8 +95,8 @@ class PrometheusMetrics:
         return generate_latest(self._registry)
 
     def request(self, method: str, endpoint: str, status: int, seconds: float) -> None:
-        if not endpoint:
-            method = UNKNOWN if method not in _METHODS else method  # a client must not make series by inventing methods
+        if method not in _METHODS:
+            method = UNKNOWN  # a client must not make series by inventing methods
         counts = self._by_route.get((method, endpoint))
         if counts is None:
             counts = self._by_route[method, endpoint] = _Requests(self._request_seconds.labels(method, endpoint))

@@ -124,8 +124,11 @@ class Channel(HTTPChannel):
             held += data
         else:
             held = data  # nearly always a whole head, which need not be copied together
-        while held.startswith(b"\r\n"):  # some clients end their bodies with one more line end (RFC 9112 2.2)
-            held, seen = held[2:], 0
+        blank = 0
+        while held.startswith(b"\r\n", blank):  # some clients end their bodies with one more line end (RFC 9112 2.2)
+            blank += 2
+        if blank:
+            held, seen = held[blank:], 0
         end = held.find(_END, seen)
         if max(end, 0) > HEAD_LIMIT or (end < 0 and len(held) > HEAD_LIMIT):
             self._break_off(431)

@@ -12,7 +12,7 @@ looked at when it is complete. What is accepted and what is refused is the same 
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, field
 from twisted.web.http_headers import Headers
@@ -41,6 +41,13 @@ class Fields(Headers):
 
     def __init__(self, fields: dict[bytes, list[bytes]]) -> None:
         self._rawHeaders = fields
+
+    def getRawHeaders(self, name: Any, default: Any = None) -> Any:
+        """As in twisted.web, but a value that is no UTF-8 does not raise when it is asked for as text: clients may send any bytes."""
+        if isinstance(name, bytes):
+            return super().getRawHeaders(name, default)
+        values = super().getRawHeaders(name.encode())
+        return default if values is None else [value.decode("utf-8", "replace") for value in values]
 
 
 @define(slots=True, eq=False)

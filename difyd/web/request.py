@@ -7,6 +7,8 @@ and every later write is one chunk in one write.
 
 # mypy: allow-untyped-calls
 
+import re
+from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from difyd.web.routes import BodyLimit, Route
     from difyd.web.site import Site
 
+_CLOSE: Final = re.compile(rb"(?i)(?:^|,)[ \t]*close[ \t]*(?:,|$)")
 JOINED: Final = 32 * 1024
 """A chunk up to this size is copied together with its frame; a larger one is handed to the transport as it is."""
 
@@ -51,9 +54,13 @@ class Request(server.Request):
         self.site = channel.site
         self.requestHeaders = Fields(head.fields)
         self.method, self.uri, self.clientproto = head.method, head.target, head.version
-        self.path, question, query = head.target.partition(b"?")
-        self.args = parse_qs(query, True) if question else {}
+        self.path, _, self._query = head.target.partition(b"?")
         self._length = head.length
+
+    @cached_property
+    def args(self) -> dict[bytes, list[bytes]]:  # type: ignore[override]  # an attribute in twisted.web, which takes it apart at once
+        """The query. Taken apart for those who want it: a head may hold half a million parameters of somebody without a key."""
+        return parse_qs(self._query, True) if self._query else {}
 
     @property
     def persistent(self) -> bool:
@@ -61,7 +68,7 @@ class Request(server.Request):
         if self.clientproto != b"HTTP/1.1":
             return False
         values = self.requestHeaders.getRawHeaders(b"Connection")
-        return not values or b"close" not in [token.strip() for token in b",".join(values).lower().split(b",")]
+        return not values or _CLOSE.search(b",".join(values)) is None
 
     # in
 

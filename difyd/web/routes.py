@@ -20,6 +20,8 @@ from difyd.web.auth import Key
 from difyd.web.envelope import Answer, TooLarge, answer
 
 MIB: Final = 1024 * 1024
+LONGEST_PATH: Final = 8192
+"""No route of ours is longer, and taking a megabyte apart would take a while; what is mounted takes any."""
 NO_ROUTE: Final = Answer(404, b'{"code":"not_found","message":"route not found"}')
 """For unknown paths and for known ones with another method, whoever asks (http-api 1)."""
 
@@ -120,6 +122,11 @@ class Routes:
 
         A slash at the end makes no difference (http-api 1; the Dify API server follows no redirects). `%2F` is a slash like any other.
         """
+        for prefix, route in self._mounts:
+            if path.startswith(prefix):
+                return route, {}
+        if len(path) > LONGEST_PATH:
+            return None
         if b"%" in path:
             path = unquote_to_bytes(path)
         found = self._look_up(method, path)
@@ -142,9 +149,6 @@ class Routes:
         return None if methods is None or method not in methods else (methods[method], {})
 
     def _match(self, method: bytes, path: bytes) -> Found | None:
-        for prefix, route in self._mounts:
-            if path.startswith(prefix):
-                return route, {}
         try:
             text = path.decode()
         except UnicodeDecodeError:

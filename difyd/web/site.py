@@ -68,7 +68,7 @@ class Site(server.Site):
         self._traffic = traffic
         self._in_thread = in_thread
         self._directory = directory
-        self._date = (0, b"")
+        self._date = (-1, b"")
 
     def startFactory(self) -> None:
         """Nothing: the superclass would open its own access log, with a timer that runs every second."""

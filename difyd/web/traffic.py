@@ -13,8 +13,10 @@ from difyd.web.request import Request
 from difyd.web.waiters import Waiters
 
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_SECRET: Final = re.compile(rb"(?i)([?&][^=&]*(?:key|token|secret|passw|sign|auth|credential|code)[^=&]*=)[^&]+")
-"""Parameters whose value does not belong into a log: webhooks carry such."""
+_SECRET: Final = re.compile(r"(?i)key|token|secret|passw|sign|auth|credential|code")
+"""Names of parameters whose value does not belong into a log: webhooks carry such."""
+_LOGGED: Final = 2048
+"""Characters of a path in the log; a client may send a megabyte."""
 
 
 def trace_of(request: Request) -> str:
@@ -73,16 +75,24 @@ class Traffic:
     def _log(self, request: Request, seconds: float) -> None:
         status = request.code
         level = LogLevel.info if status < 400 else LogLevel.warn if status < 500 else LogLevel.error
-        uri = request.uri if b"?" not in request.uri else _SECRET.sub(rb"\1***", request.uri)
         self.log.emit(
             level,
             "HTTP request",
             trace=trace_of(request),
             tenant=request.parameters.get("tenant", "") if request.route is not None else "",
-            user=request.getHeader("X-User-ID") or "",
+            user=(request.getHeader("X-User-ID") or "")[:_LOGGED],
             method=request.method.decode("latin-1"),
-            path=uri.decode("latin-1"),
+            path=_loggable(request.uri[:_LOGGED].decode("latin-1")),
             status=status,
             latency_ms=int(seconds * 1000),
             client_ip=getattr(request.client, "host", ""),
         )
+
+
+def _loggable(uri: str) -> str:
+    """A path with its query, without values that may be secrets."""
+    path, mark, query = uri.partition("?")
+    if not mark:
+        return path
+    named = [parameter.partition("=") for parameter in query.split("&")]
+    return f"{path}?" + "&".join(f"{name}=***" if value and _SECRET.search(name) else name + equals + value for name, equals, value in named)

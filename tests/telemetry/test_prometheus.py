@@ -66,8 +66,8 @@ class PrometheusTests(SynchronousTestCase):
     def test_made_up_methods(self) -> None:
         """A client cannot make series by inventing methods."""
         for method in ("AAA", "BBB", "CCC"):
-            self.metrics.request(method, "", 404, 0.001)
-        self.assertEqual(self.value("plugin_http_requests_total", method="unknown", endpoint="", status="404"), 3)
+            self.metrics.request(method, "/e/:hook_id/*path", 404, 0.001)
+        self.assertEqual(self.value("plugin_http_requests_total", method="unknown", endpoint="/e/:hook_id/*path", status="404"), 3)
 
     def test_the_rest(self) -> None:
         """Gauges say what is now, counters what was."""

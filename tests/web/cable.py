@@ -152,7 +152,7 @@ def post(path: str, body: bytes = b"", *fields: str, key: bytes | None = KEY, ve
 
 
 def get(path: str, *fields: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: h", f"X-Api-Key: {KEY.decode()}", *fields]).encode() + b"\r\n\r\n"
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: h", f"X-Api-Key: {KEY.decode()}", *fields]).encode("latin-1") + b"\r\n\r\n"
 
 
 SAY = f"/plugin/{TENANT}/dispatch/say"

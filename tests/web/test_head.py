@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as TwistedRequest
 
-from difyd.web.head import MOST_FIELDS, BadHead, Head, HeadReader
+from difyd.web.head import MOST_FIELDS, BadHead, Fields, Head, HeadReader
 
 Understood = tuple[bytes, bytes, bytes, dict[bytes, list[bytes]], int | None]
 
@@ -109,6 +109,12 @@ class HeadReaderTests(SynchronousTestCase):
             reader.read(b"GET / HTTP/1.1\r\nX-%d: y" % number)
         self.assertEqual(reader.read(b"GET / HTTP/1.1\r\nx-2999: y").fields, {b"X-2999": [b"y"]})
         self.assertLessEqual(len(reader._names), 1000)
+
+    def test_values_as_text(self) -> None:
+        """Asked for as text, a value of any bytes comes out, and what is not there does not."""
+        fields = Fields(self.read(b"X-A: \xff\xc3\xbc").fields)
+        self.assertEqual((fields.getRawHeaders("x-a"), fields.getRawHeaders(b"X-A")), (["\ufffd\u00fc"], [b"\xff\xc3\xbc"]))
+        self.assertEqual((fields.getRawHeaders("x-b"), fields.getRawHeaders("x-b", ["c"])), (None, ["c"]))
 
     def test_utf8_target(self) -> None:
         """A target in raw UTF-8 is taken."""

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from difyd.web.request import Request
-from difyd.web.routes import BodyLimit, Group, Mount, Routes
+from difyd.web.routes import LONGEST_PATH, BodyLimit, Group, Mount, Routes
 
 
 class Many:
@@ -47,7 +47,7 @@ class RoutesTests(SynchronousTestCase):
                 "/plugin/:tenant_id/management/install/tasks/:task/delete/*identifier",
                 {"tenant": "t", "task": "7", "identifier": "a/b:1@c"},
             ),
-            (b"PATCH", b"/e/hook//%FF", "/e/:hook_id/*path", {}),
+            (b"PATCH", b"/e/hook//%FF" + b"x" * LONGEST_PATH, "/e/:hook_id/*path", {}),
         ):
             self.assertEqual(self.found(method, path), (label, parameters))
 
@@ -73,6 +73,7 @@ class RoutesTests(SynchronousTestCase):
             (b"GET", b"/plugin/%FF/management/list"),
             (b"GET", b"/plugin/t/management/%FF/list"),
             (b"\xff", b"/plugin/t/management/x/list"),
+            (b"GET", b"/plugin/t/management/install/tasks/" + b"x" * LONGEST_PATH),
             (b"GET", b"*"),
             (b"GET", b""),
             (b"GET", b"http://h/plugin/t/management/list"),

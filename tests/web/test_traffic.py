@@ -74,6 +74,12 @@ class TrafficTests(SynchronousTestCase):
         self.assertEqual(self.events[0]["path"], "/nowhere?page=1&api_key=***&Token=***&code=***&x=y")
         self.assertNotIn(KEY.decode(), str(self.events))
 
+    def test_long_and_odd(self) -> None:
+        """A path of a megabyte does not become a line of a megabyte, and bytes that are no text do not cost the line."""
+        self.cable.send(get("/nowhere?" + "key" * 200_000, "X-User-ID: \xff"))
+        (event,) = self.events
+        self.assertLessEqual(len(event["path"]), 2048)
+
     def test_disconnected(self) -> None:
         """A client that goes away is an end like any other, counted once."""
         self.cable.send(post(WAIT))
