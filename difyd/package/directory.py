@@ -84,7 +84,10 @@ def _walk(folder: Path, prefix: str, rules: IgnoreRules) -> Iterator[tuple[str, 
             if is_folder:
                 yield from _walk(Path(entry.path), path + "/", rules)
                 continue
-            status = entry.stat()
+            try:
+                status = entry.stat()
+            except FileNotFoundError as why:  # a link to nothing
+                raise UnpackablePlugin(f"open {path}: file does not exist") from why
             if not stat.S_ISREG(status.st_mode):
                 raise UnpackablePlugin(f"read {path}: is {'a directory' if stat.S_ISDIR(status.st_mode) else 'no file'}")
             yield path, status.st_size

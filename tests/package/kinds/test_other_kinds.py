@@ -122,7 +122,7 @@ class TriggerTests(KindCase):
         """A broken part is named before its cause, the file behind it."""
         cases = {
             "subscription_schema: {a: {}, b: text}\n": "subscription_schema: expected mapping value for key b",
-            "subscription_constructor: {credentials_schema: {a: 5}}\n": "subscription_constructor.credentials_schema: expected mapping value for key a",
+            "subscription_constructor: {credentials_schema: {a: 5}}\n": "subscription_constructor.credentials_schema: expected mapping value",
             "subscription_constructor: {parameters: text}\n": "subscription_constructor.parameters: yaml: unmarshal errors:",
             "subscription_constructor: {oauth_schema: [a]}\n": "subscription_constructor.oauth_schema: yaml: unmarshal errors:",
         }
