@@ -19,12 +19,14 @@ I18N: Final = Record(
     ),
 )
 
-TAGS: Final = (
+_TAGS: Final = (
     "search image videos weather finance design travel social news medical productivity education business entertainment utilities agent rag "
     "other trigger"
 )
+TAGS: Final = tuple(_TAGS.split())
+"""What a plugin can be tagged with (package-format 7.4)."""
 TAG_LIST: Final = ListOf(Text(), list)
-KNOWN_TAGS: Final = (each(one_of(TAGS)),)
+KNOWN_TAGS: Final = (each(one_of(_TAGS)),)
 
 
 _CONFIG_OPTION: Final = Record("ConfigOption", (Field("value", Text(), (required, shorter(128))), Field("label", I18N)))
