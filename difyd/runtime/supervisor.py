@@ -26,7 +26,7 @@ from difyd.runtime.backoff import Backoff
 from difyd.runtime.interfaces import ILauncher, IPackages, IPluginRuntime, IProgress, IRuntimes
 from difyd.runtime.launch import Launch
 from difyd.runtime.local.child import Command, IChildren
-from difyd.runtime.local.environment import BuildFailed, Environments
+from difyd.runtime.local.environment import BuildFailed, IEnvironments
 from difyd.runtime.local.instance import StartFailed
 from difyd.runtime.local.places import VENV
 from difyd.runtime.local.runtime import LocalRuntime, LocalRuntimes, Unavailable
@@ -56,7 +56,7 @@ class Local:
     """What it takes to run plugins on this node; a node of another platform has none of it."""
 
     packages: IPackages
-    environments: Environments
+    environments: IEnvironments
     runtimes: LocalRuntimes
     surroundings: Surroundings
     builds: Slots
@@ -286,7 +286,7 @@ class Supervisor(Service):
         limit = self._patience.ready
         try:
             await Deferred.fromCoroutine(runtime.start()).addTimeout(limit, self._clock)
-        except BaseException as why:
+        except Exception as why:  # also when it is cancelled: nothing of it may be left
             await runtime.stop(drain=False)
             if isinstance(why, StartFailed):
                 raise LaunchFailed(f"failed to launch plugin: {why}") from why

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from zope.interface import Interface, implementer
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import BadPackage, InternalError, ShuttingDown
@@ -50,9 +51,24 @@ class BuildSettings:
     limit: float = BUILD_LIMIT
 
 
+class IEnvironments(Interface):
+    """The working directories of plugins on this node."""
+
+    async def prepare(identifier: PluginIdentifier, progress: IProgress, slot: Slot) -> Path:
+        """
+        The working directory of a plugin, with a valid environment; built when there is none, in the place that `slot` claims.
+
+        Raises BuildFailed, or what fetching the package raises. Cancelling kills the build and leaves nothing of it.
+        """
+
+    async def remove(identifier: PluginIdentifier) -> None:
+        """Delete a working directory and what is kept of a failed build; nothing when there is none. It is out of the way at once."""
+
+
+@implementer(IEnvironments)
 @define(eq=False)
 class Environments:
-    """The working directories of this node."""
+    """Makes them in a scratch directory, with uv."""
 
     log = Logger()
 
@@ -72,11 +88,6 @@ class Environments:
         await self._threads.run(self._places.sweep_blocking)
 
     async def prepare(self, identifier: PluginIdentifier, progress: IProgress, slot: Slot) -> Path:
-        """
-        The working directory of a plugin, with a valid environment; built when there is none, in the place that `slot` claims.
-
-        Raises BuildFailed, or what fetching the package raises. Cancelling kills the build and leaves nothing of it.
-        """
         directory = self._places.directory(identifier)
         lock = self._lock(identifier)
         await lock.acquire()
@@ -89,7 +100,6 @@ class Environments:
         return directory
 
     async def remove(self, identifier: PluginIdentifier) -> None:
-        """Delete a working directory and what is kept of a failed build. The directory is out of everybody's way at once."""
         lock = self._lock(identifier)
         await lock.acquire()
         try:
