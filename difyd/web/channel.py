@@ -23,7 +23,7 @@ from twisted.web.http import (
 
 from difyd.web.envelope import Answer
 from difyd.web.head import BadHead, Head
-from difyd.web.request import Request
+from difyd.web.request import Request, respond
 
 if TYPE_CHECKING:
     from difyd.web.site import Site
@@ -181,7 +181,8 @@ class Channel(HTTPChannel):
         self._networkProducer.pauseProducing()
 
     def resume_reading(self) -> None:
-        if not self._waitingForTransport and not self._handlingRequest:
+        """Also when the body is complete: a connection that is not read from does not tell that its client has gone."""
+        if not self._waitingForTransport:
             self._networkProducer.resumeProducing()
 
     # refusals
@@ -191,7 +192,7 @@ class Channel(HTTPChannel):
         self._lingering = 0
         self.persistent = False
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
-        request.respond(answer)
+        respond(request, answer)
 
     def requestDone(self, request: Request) -> None:
         if self.site.closing:

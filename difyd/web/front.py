@@ -20,8 +20,8 @@ from twisted.web.resource import Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
 from difyd.errors import DaemonError, ShuttingDown, Unauthorized
-from difyd.web.envelope import JSON, Answer, InvalidRequest, answer
-from difyd.web.request import Request
+from difyd.web.envelope import Answer, InvalidRequest, answer
+from difyd.web.request import Request, respond
 from difyd.web.routes import NO_ROUTE, BodyLimit, Group, Mount, Routes
 from difyd.web.traffic import Traffic
 
@@ -63,16 +63,6 @@ class Front(Resource):
         else:
             Running(request, route.group).start(route.endpoint, request.parameters)
         return NOT_DONE_YET
-
-
-def respond(request: Request, what: Answer) -> None:
-    """The whole answer at once."""
-    request.setResponseCode(what.status)
-    if not request.responseHeaders.hasHeader(b"Content-Type"):
-        request.setHeader(b"Content-Type", JSON)
-    request.setHeader(b"Content-Length", b"%d" % len(what.body))
-    request.write(what.body)
-    request.finish()
 
 
 def _render_mounted(request: Request, mount: Mount) -> None:

@@ -13,7 +13,6 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import NO_BODY_CODES, parse_qs
@@ -36,7 +35,6 @@ class Request(server.Request):
     """`admit` is called when the head is there, `complete` when the body is; the rest is twisted.web's interface."""
 
     defaultContentType = None
-    log = Logger()
     channel: "Channel"
     site: "Site"
     refusal: Answer | None = None
@@ -91,7 +89,7 @@ class Request(server.Request):
     def complete(self) -> None:
         """The body has come, or there is none."""
         if self.refusal is not None:
-            self.respond(self.refusal)
+            respond(self, self.refusal)
             return
         content = BytesIO() if self._intake is None else self._intake.done()
         if isinstance(content, Deferred):
@@ -111,7 +109,7 @@ class Request(server.Request):
 
     def _refuse(self, failure: Failure) -> None:
         if not self._disconnected:
-            self.respond(answer(failure.value))
+            respond(self, answer(failure.value))
 
     def _spool(self) -> SpoolFile:
         return self.site.spool(self.channel)
@@ -125,21 +123,13 @@ class Request(server.Request):
 
     # out
 
-    def respond(self, what: Answer) -> None:
-        """The whole answer at once."""
-        self.setResponseCode(what.status)
-        self.setHeader(b"Content-Type", JSON)
-        self.setHeader(b"Content-Length", b"%d" % len(what.body))
-        self.write(what.body)
-        self.finish()
-
     def processingFailed(self, reason: Failure) -> None:
         """A resource raised: our bug. Logged, and shown neutrally as long as nothing has been sent."""
         shown = answer(reason.value)
         if self.startedWriting or self._disconnected:
             self.loseConnection()
         else:
-            self.respond(shown)
+            respond(self, shown)
 
     def write(self, data: bytes) -> None:
         """One write to the transport; the first one carries the head. `data` is dropped after a disconnect, and when the answer has no body."""
@@ -177,13 +167,24 @@ class Request(server.Request):
         return self.method == b"HEAD" or self.code in NO_BODY_CODES
 
     def _head(self) -> bytes:
-        lines = [b"%b %d %b\r\nDate: %b\r\n" % (self.clientproto, self.code, self.code_message, self.site.date())]
-        framed = False
-        for name, values in self.responseHeaders.getAllRawHeaders():
-            framed = framed or name == b"Content-Length"
+        headers = self.responseHeaders
+        if not headers.hasHeader(b"Date"):  # a plugin may have given one
+            headers.setRawHeaders(b"Date", [self.site.date()])
+        lines = [b"%b %d %b\r\n" % (self.clientproto, self.code, self.code_message)]
+        for name, values in headers.getAllRawHeaders():
             lines += [b"%b: %b\r\n" % (name, value) for value in values]
-        if not framed and self.clientproto == b"HTTP/1.1" and not self._bodyless():
+        if not headers.hasHeader(b"Content-Length") and self.clientproto == b"HTTP/1.1" and not self._bodyless():
             self.chunked = 1
             lines.append(b"Transfer-Encoding: chunked\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
+
+
+def respond(request: server.Request, what: Answer) -> None:
+    """The whole answer at once; JSON, unless another type has been set."""
+    request.setResponseCode(what.status)
+    if not request.responseHeaders.hasHeader(b"Content-Type"):
+        request.setHeader(b"Content-Type", JSON)
+    request.setHeader(b"Content-Length", b"%d" % len(what.body))
+    request.write(what.body)
+    request.finish()

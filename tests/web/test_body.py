@@ -127,6 +127,15 @@ class Spooled(SynchronousTestCase):
         self.assertEqual(self.cable.socket.producerState, "producing")
         self.cable.hang_up()
 
+    def test_paused_by_its_end(self) -> None:
+        """A body whose last piece was too much is resumed as well: else nobody would notice that its client goes away."""
+        self.cable.send(post(SAY, bytes(9 * IN_MEMORY))[: 2 * IN_MEMORY], bytes(7 * IN_MEMORY + 1000))
+        self.assertEqual(self.cable.socket.producerState, "paused")
+        self.threads.work()
+        self.assertEqual(self.cable.socket.producerState, "producing")
+        self.threads.work()
+        self.assertEqual(len(self.parrot.seen), 1)
+
     def test_no_disk(self) -> None:
         """What cannot be stored is answered with an error in an envelope."""
         self.directory.rmdir()

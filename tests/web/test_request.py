@@ -86,10 +86,10 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(socket.writes, [])
         request.write(EVENT)
         request.write(EVENT)
-        head = (
-            b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        self.assertEqual(socket.writes, [head + b"12\r\n" + EVENT + b"\r\n", b"12\r\n" + EVENT + b"\r\n"])
+        _, headers, body = parts(socket.writes[0])
+        told = {b"date": b"Sun, 06 Nov 1994 08:49:37 GMT", b"content-type": b"text/event-stream", b"transfer-encoding": b"chunked"}
+        self.assertEqual(headers, {name: value.lower() for name, value in told.items()})
+        self.assertEqual([body, *socket.writes[1:]], [b"12\r\n" + EVENT + b"\r\n"] * 2)
 
     def test_large_write(self) -> None:
         """Many bytes at once are one chunk like any other."""
@@ -142,6 +142,13 @@ class RequestTests(SynchronousTestCase):
         """The date follows the clock."""
         self.clock.advance(60)
         self.assertEqual(parts(self.cable.send(get("/text")))[1][b"date"], b"Sun, 06 Nov 1994 08:50:37 GMT".lower())
+
+    def test_date_of_the_handler(self) -> None:
+        """A handler that passes on somebody's date has it stand alone."""
+        request = self.open()
+        request.setHeader("Date", "yesterday")
+        request.write(EVENT)
+        self.assertEqual(self.cable.read().count(b"Date: "), 1)
 
     def test_writing_after_a_disconnect(self) -> None:
         """When the client has gone, what is still written is dropped without a complaint."""
