@@ -91,7 +91,7 @@ def cause_of(errors: bytes) -> str:
     starts = [match.end() for match in _CAUSE.finditer(said)]
     # A hint follows the cause and talks about options of a program that the reader does not run.
     words = said[starts[-1] :].partition("\nhint:")[0] if starts else said[-1024:]
-    return _ASIDE.sub(" ", words.replace("\n  cause:", ":").replace("╰─▶", ":")).replace(" :", ":").strip(" :")
+    return _ASIDE.sub(" ", words.replace("\n  cause:", ":").replace("╰─▶", ":")).replace(" :", ":").replace("::", ":").strip(" :")
 
 
 def find_uv(configured: str) -> str:
