@@ -91,8 +91,6 @@ class FakeLauncher:
     killed: list[PluginIdentifier] = field(factory=list)
     retired: list[PluginIdentifier] = field(factory=list)
     reserved: list[PluginIdentifier] = field(factory=list)
-    at_once: bool = False
-    """Launches need no `ready`."""
     _under_way: dict[PluginIdentifier, _Launch] = field(factory=dict)
 
     async def launch(self, identifier: PluginIdentifier, progress: IProgress) -> None:
@@ -101,9 +99,6 @@ class FakeLauncher:
         launch = self._under_way.get(identifier)
         if launch is None:
             self.launches.append(identifier)
-            if self.at_once:
-                self.running.add(identifier)
-                return
             launch = self._under_way[identifier] = _Launch()
         launch.progress.append(progress)
 
