@@ -86,6 +86,7 @@ from difyd.web.health import CHECK, Build, Health
 from difyd.web.hooks import BODY
 from difyd.web.hooks import Hooks as HookCalls
 from difyd.web.management.changes import ChangeRoutes
+from difyd.web.management.extract import ExtractRoute
 from difyd.web.management.lists import ListRoutes
 from difyd.web.metrics import MetricsPage
 from difyd.web.profiling import Profiling
@@ -95,6 +96,9 @@ from difyd.web.uploads import Uploads as Intake
 
 SCRATCH: Final = ".difyd-scratch"
 """Below the data directory: bodies, uploads and unpacked files while they are worked on; nothing in it outlives a start."""
+
+SLACK: Final = 60.0
+"""Seconds after its own limit at which a task that nobody looks after is given up."""
 
 log = Logger()
 
@@ -144,7 +148,7 @@ def build(reactor: Any, settings: Settings) -> IService:
     removals = Removals(reactor, store.database, packages, supervisor, turns)
     jobs = Jobs(reactor, store.database, packages, installations, supervisor, turns, removals, metrics, settings.plugin_install_timeout * 60.0)
     installs = Installs(reactor, store.database, store.leases, installations, removals, jobs, node)
-    monitor = Monitor(reactor, store.database, store.leases, installs, node, settings.plugin_install_timeout * 60.0)
+    monitor = Monitor(reactor, store.database, store.leases, installs, node, settings.plugin_install_timeout * 60.0 + SLACK)
     gate = make_gate(settings)
     contents = Contents(files, store.blobs, store.areas, gate.keys, store.database, scratch, settings.plugin_asset_cache_size)
     uploads = Uploads(files, gate, store.blobs, store.areas, store.database, contents, installations, scratch)
@@ -172,8 +176,9 @@ def build(reactor: Any, settings: Settings) -> IService:
         Group(health.app, open_to_the_end=True),
         Group(dispatch.app, key, BodyLimit(settings.max_dispatch_body_size)),
         changes.group(key),
-        Group(EndpointRoutes(endpoints).app, key, always_ok=True),
+        Group(EndpointRoutes(endpoints).app, key, BodyLimit(settings.max_dispatch_body_size), always_ok=True),
         ListRoutes(Listings(store.database, declarations), contents).group(key),
+        ExtractRoute(contents).group(key),
         AssetRoutes(Assets(store.blobs, store.areas, settings.plugin_media_cache_size), contents).group(key),
         *([DebuggingRoutes(keys).group(key)] if debugging else []),
         *optional_groups(reactor, settings, key, metrics, bodies),
@@ -200,10 +205,10 @@ def build(reactor: Any, settings: Settings) -> IService:
             to_dify,
             turns,
             installations,
-            Recovery(store.database, packages, removals),
             debugged,
             supervisor,
             removals,
+            Recovery(store.database, packages, removals),
             uploads,
             uninstalls,
             installs,

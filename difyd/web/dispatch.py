@@ -54,19 +54,30 @@ class Dispatch:
         plugin_id = request.getHeader(PLUGIN_ID)
         if not plugin_id:
             raise BadRequest("plugin_id is required: send the header X-Plugin-ID")
-        installed = await self._installations.find(tenant, plugin_id)
-        runtime = await self._runtimes.find(tenant, installed.identifier, installed.runtime)
-        return await self._invoke(request, tenant, action, runtime)
+
+        async def look_up() -> IPluginRuntime:
+            installed = await self._installations.find(tenant, plugin_id)
+            return await self._runtimes.find(tenant, installed.identifier, installed.runtime)
+
+        return await self._invoke(request, tenant, action, look_up)
 
     async def call_identified(self, request: Request, action: Action) -> bytes | None:
         """One call of a plugin by its unique identifier; the tenant stands in the body."""
         identifier = identifier_of(request)
         kind = RuntimeType.REMOTE if identifier.remote_like else RuntimeType.LOCAL
-        runtime = await self._runtimes.find("", identifier, kind)
-        return await self._invoke(request, None, action, runtime)
 
-    async def _invoke(self, request: Request, tenant: str | None, action: Action, runtime: IPluginRuntime) -> bytes | None:
-        called = decode_request(action, await self._bodies.read(request))
+        async def look_up() -> IPluginRuntime:
+            return await self._runtimes.find("", identifier, kind)
+
+        return await self._invoke(request, None, action, look_up)
+
+    async def _invoke(
+        self, request: Request, tenant: str | None, action: Action, look_up: Callable[[], Awaitable[IPluginRuntime]]
+    ) -> bytes | None:
+        await look_up()
+        body = await self._bodies.read(request)
+        runtime = await look_up()  # a large body takes its time, and the plugin may have been upgraded meanwhile
+        called = decode_request(action, body)
         if tenant is None:
             tenant = called.tenant
             if not tenant:

@@ -49,11 +49,17 @@ class Health:
 
     @app.route("/health/check", methods=["GET"])
     async def check(self, request: Request) -> bytes:
-        """200 while the process serves. Other nodes look for `status` within half a second."""
+        """
+        200 while the process serves, 503 once it is told to end: nothing more should be sent here.
+
+        Other nodes look for `status` within half a second.
+        """
+        if self._traffic.closing:
+            request.setResponseCode(503)
         busy = min(self._busy(), self._pool)
         return msgspec.json.encode(
             {
-                "status": "ok",
+                "status": "draining" if self._traffic.closing else "ok",
                 "pool_status": {"free": self._pool - busy, "busy": busy, "total": self._pool},
                 "version": self._build.version,
                 "build_time": self._build.time,
