@@ -30,12 +30,14 @@ class MemoryChild:
     reads: bool = True
     """Its standard input is open."""
     exit: Exit | None = None
-    _waiting: list[Deferred[None]] = field(factory=list)
+    answers: Callable[[bytes], None] = lambda data: None
+    """Is told what is written to it."""
 
     def write(self, data: bytes) -> bool:
         if not self.reads:
             return False
         self.written.append(data)
+        self._clock.callLater(0, self.answers, data)
         return True
 
     def room(self) -> Deferred[None]:
