@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import frozen
+from OpenSSL.crypto import FILETYPE_PEM
+from OpenSSL.crypto import Error as OpenSSLError
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair
 from twisted.python.threadpool import ThreadPool
 
 from difyd.runtime.debug.inquiries import UNREAD, Desk
@@ -45,7 +48,7 @@ class Tls:
     """PEM files. The SDK speaks plain TCP: this is for what stands between it and us, and for plugins of other makes."""
 
     certificate: Path
-    key: Path = field(repr=False)
+    key: Path
 
 
 @frozen(eq=False)
@@ -86,10 +89,10 @@ def debugging_port(reactor: Any, host: str, number: int, tls: Tls | None = None)
     return kind(reactor, number, BACKLOG, host)
 
 
-def _certificate(tls: Tls) -> Any:
-    from OpenSSL.crypto import FILETYPE_PEM  # with what belongs to it, nothing that a daemon without TLS loads
-    from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair
-
-    leaf, *chain = (Certificate.loadPEM(pem).original for pem in _CERTIFICATES.findall(tls.certificate.read_bytes()))
-    key = KeyPair.load(tls.key.read_bytes(), FILETYPE_PEM).original
+def _certificate(tls: Tls) -> CertificateOptions:
+    try:
+        leaf, *chain = (Certificate.loadPEM(pem).original for pem in _CERTIFICATES.findall(tls.certificate.read_bytes()))
+        key = KeyPair.load(tls.key.read_bytes(), FILETYPE_PEM).original
+    except (OpenSSLError, ValueError) as why:
+        raise ValueError(f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM: {why}") from why
     return CertificateOptions(privateKey=key, certificate=leaf, extraCertChain=chain)
