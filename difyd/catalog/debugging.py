@@ -17,8 +17,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from difyd.background import Background
 from difyd.catalog.areas import Areas
-from difyd.catalog.background import Background
 from difyd.catalog.installations import Installations
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier

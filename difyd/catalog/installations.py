@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.declarations import Declarations
 from difyd.catalog.joined import Joined
 from difyd.catalog.lru import Lru

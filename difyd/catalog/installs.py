@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.claims import Claim
 from difyd.catalog.installations import Installations
 from difyd.catalog.jobs import NO_DECLARATION, Jobs, Wanted

@@ -19,7 +19,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.installations import Installations
 from difyd.catalog.packages import Packages
 from difyd.catalog.progress import Progress

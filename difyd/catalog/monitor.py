@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.installs import SHUTDOWN, Installs, presence
 from difyd.errors import DaemonError, InternalError
 from difyd.store.cache.interfaces import ILeases

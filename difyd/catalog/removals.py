@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.packages import Packages
 from difyd.catalog.turns import Turns
 from difyd.entities.identifier import PluginIdentifier

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.claims import Claim
 from difyd.entities.identifier import PluginIdentifier
 from difyd.store.cache.interfaces import ILeases

@@ -4,7 +4,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.installations import Installations
 from difyd.catalog.removals import Removals
 from difyd.errors import InternalError

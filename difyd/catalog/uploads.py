@@ -11,8 +11,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
+from difyd.background import Background
 from difyd.catalog.areas import Areas
-from difyd.catalog.background import Background
 from difyd.catalog.contents import Contents, decoded
 from difyd.catalog.installations import Installations
 from difyd.catalog.scratch import Scratch

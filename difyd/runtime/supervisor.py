@@ -17,11 +17,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from difyd.background import Background
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import DaemonError, LaunchFailed, NoRuntime, ShuttingDown
 from difyd.runtime import hooks
-from difyd.runtime.background import Background
 from difyd.runtime.backoff import Backoff
 from difyd.runtime.interfaces import ILauncher, IPackages, IPluginRuntime, IProgress, IRuntimes
 from difyd.runtime.launch import Launch

@@ -10,12 +10,12 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from difyd.background import Background
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import WriteFailed
 from difyd.runtime import hooks
-from difyd.runtime.background import Background
 from difyd.runtime.backoff import Backoff
 from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
 from difyd.runtime.local.child import Command, IChildren

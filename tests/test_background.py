@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.catalog.background import Background
+from difyd.background import Background
 from difyd.catalog.joined import Joined
 from difyd.catalog.lru import Lru
 

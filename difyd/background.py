@@ -45,6 +45,11 @@ class Background:
         for d in list(self._running):
             d.cancel()
 
+    async def stop(self) -> None:
+        """Cancel everything that runs and wait for its end."""
+        self.cancel()
+        await self.idle()
+
     def idle(self) -> Deferred[None]:
         """Fires when nothing runs, without cancelling anything."""
         waiter: Deferred[None] = Deferred()
