@@ -64,6 +64,7 @@ from difyd.runtime.hooks import Hooks
 from difyd.runtime.local.environment import BuildSettings
 from difyd.runtime.local.instance import Limits
 from difyd.runtime.local.uv import Installer
+from difyd.runtime.meter import Meter
 from difyd.runtime.supervisor import Patience, Supervisor
 from difyd.settings import Settings
 from difyd.store.blobs import Blobs
@@ -129,6 +130,7 @@ def build(reactor: Any, settings: Settings) -> IService:
 
     events = Hooks()
     events.add(EventLog())
+    events.add(Meter(metrics))
     guard, local = assemble(reactor, files, packages, events, local_settings(settings))
     patience = Patience(settings.plugin_startup_wait, settings.python_env_init_timeout)
     supervisor = Supervisor(reactor, local, patience, events, random.random)
@@ -141,7 +143,7 @@ def build(reactor: Any, settings: Settings) -> IService:
     to_dify = DifyConnections(reactor, settings.dify_invocation_connection_idle_timeout)
     inner_api = make_inner_api(reactor, settings, to_dify)
     callbacks = Callbacks(reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store)))
-    invoker = Invoker(reactor, callbacks, settings.plugin_max_execution_timeout, settings.plugin_idle_execution_timeout)
+    invoker = Invoker(reactor, callbacks, settings.plugin_max_execution_timeout, settings.plugin_idle_execution_timeout, metrics)
 
     node = uuid4().hex
     turns = Turns(reactor, store.leases)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw, Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -19,6 +19,7 @@ from difyd.invoke.answers import IAnswer
 from difyd.invoke.fields import Members, WrongMembers
 from difyd.invoke.session import Session
 from difyd.runtime.interfaces import IPluginRuntime
+from difyd.telemetry.metrics import Calls, Metrics, NoMetrics
 from difyd.wire.requests import REQUEST, plugin_line
 from difyd.wire.text import mend_surrogates, utf8
 
@@ -83,6 +84,7 @@ class Invoker:
     """Seconds that a call may take in all, `PLUGIN_MAX_EXECUTION_TIMEOUT`."""
     _silence: float = 0
     """Seconds without a chunk after which a call is over, `PLUGIN_IDLE_EXECUTION_TIMEOUT`; 0 for no such limit."""
+    _metrics: Metrics = field(factory=NoMetrics)
     _open: set[Session] = field(factory=set, init=False)
 
     def __len__(self) -> int:
@@ -123,15 +125,31 @@ class Invoker:
     async def open(self, call: Call, data: Mapping[str, Any], runtime: IPluginRuntime, answer: IAnswer, *, repeatable: bool) -> None:
         """The same for a call that is not made by a body of Dify: a webhook."""
         session = Session(call, plugin_line(call, REQUEST, data), repeatable, answer, self._callbacks)
-        self._open.add(session)
+        count, began, status = self._began(session, runtime), self._clock.seconds(), "success"
         try:
             session.attach(await runtime.open(session))
             if self._silence:
                 session.watch(self._clock, self._silence)
             await self._finished(session)
+        except CancelledError:
+            status = "client_disconnect"
+            raise
+        except BaseException as why:
+            status = "timeout" if isinstance(why, KilledByTimeout) else "error"
+            raise
         finally:
             self._open.discard(session)
             session.close()
+            count.ended(status, self._clock.seconds() - began)
+            self._metrics.sessions(len(self._open))
+
+    def _began(self, session: Session, runtime: IPluginRuntime) -> Calls:
+        self._open.add(session)
+        self._metrics.sessions(len(self._open))
+        call = session.call
+        count = self._metrics.calls(call.identifier.plugin_id, call.access, runtime.kind.value, call.action)
+        count.began()
+        return count
 
     def _finished(self, session: Session) -> Deferred[None]:
         def expired(_: object, seconds: float) -> None:
