@@ -10,7 +10,9 @@ daemon finds what the other one wrote:
     persistence/<tenant>/acme/weather/<key>      a value of a plugin
 """
 
+import re
 from pathlib import Path
+from typing import Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -18,6 +20,9 @@ from zope.interface import Attribute, Interface, implementer
 
 from difyd.errors import BadRequest, StorageFailed
 from difyd.store.threads import Threads
+
+_OUTSIDE: Final = re.compile(r"(?:^|/)(?:\.{0,2}|\.difyd[^/]*)(?:/|\Z)|[\\\0]")
+"""A part that is empty, `.`, `..` or the store's own; a backslash; a NUL."""
 
 
 class BlobMissing(StorageFailed):
@@ -40,13 +45,13 @@ def check_key(key: str) -> str:
 
     No backslash, no NUL, no lone surrogate; names that begin with `.difyd` are the store's own.
     """
-    parts = key.split("/")
-    if "\\" in key or "\0" in key or any(part in ("", ".", "..") or part.startswith(".difyd") for part in parts):
+    if not key or _OUTSIDE.search(key):
         raise BadKey
-    try:
-        key.encode()
-    except UnicodeEncodeError as why:
-        raise BadKey from why
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError as why:
+            raise BadKey from why
     return key
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from attrs import define, field
+from attrs import Factory, define, field
 from zope.interface import implementer
 
 from difyd.errors import StorageFailed
@@ -31,6 +31,7 @@ class LocalObjects:
     root: Path
     areas: Sequence[str] = ()
     kind: str = field(default="local", init=False)
+    _root: str = field(default=Factory(lambda self: str(self.root), takes_self=True), init=False)
 
     def open_blocking(self) -> None:
         try:
@@ -41,10 +42,10 @@ class LocalObjects:
             _sweep(self._path(area))
 
     def read_blocking(self, key: str) -> bytes:
-        with _reading(key):
-            return self._path(key).read_bytes()
+        with _reading(key), open(self._path(key), "rb", buffering=0) as file:
+            return file.readall()
 
-    def write_file_blocking(self, key: str, source: Path) -> None:
+    def write_file_blocking(self, key: str, source: Path | str) -> None:
         path = self._path(key)
         try:
             with _half_written(path) as half:
@@ -55,7 +56,7 @@ class LocalObjects:
             raise StorageFailed(f"{key} cannot be stored: {why}") from why
 
     def fetch_blocking(self, key: str, destination: Path) -> None:
-        with _reading(key), _half_written(destination) as half:
+        with _reading(key), _half_written(str(destination.absolute())) as half:
             shutil.copyfile(self._path(key), half)
             os.replace(half, destination)
 
@@ -93,29 +94,29 @@ class LocalObjects:
 
     def stage_blocking(self, key: str, data: bytes) -> IStaged:
         path = self._path(key)
-        half = path.parent / _half_name()
+        half = _half_name(path)
         try:
             try:
                 _write(half, data)
             except FileNotFoundError:
-                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
                 _write(half, data)
         except OSError as why:
             with suppress(OSError):
-                half.unlink()
+                os.unlink(half)
             raise StorageFailed(f"{key} cannot be stored: {why}") from why
         return _StagedFile(key, half, path)
 
-    def _path(self, key: str) -> Path:
-        return self.root / check_key(key)
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{check_key(key)}"
 
 
 @implementer(IStaged)
 @define(eq=False)
 class _StagedFile:
     key: str
-    _half: Path
-    _path: Path
+    _half: str
+    _path: str
 
     def commit_blocking(self) -> None:
         try:
@@ -126,23 +127,23 @@ class _StagedFile:
 
     def discard_blocking(self) -> None:
         with suppress(OSError):
-            self._half.unlink()
+            os.unlink(self._half)
 
 
-def _half_name() -> str:
-    return _HALF_WRITTEN + secrets.token_hex(8)
+def _half_name(path: str) -> str:
+    return f"{os.path.dirname(path)}/{_HALF_WRITTEN}{secrets.token_hex(8)}"
 
 
 @contextmanager
-def _half_written(path: Path) -> Iterator[Path]:
+def _half_written(path: str) -> Iterator[str]:
     """A name beside `path`; whatever is still there at the end is removed."""
-    half = path.parent / _half_name()
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    half = _half_name(path)
     try:
         yield half
     finally:
         with suppress(FileNotFoundError):
-            half.unlink()
+            os.unlink(half)
 
 
 @contextmanager
@@ -155,13 +156,13 @@ def _reading(key: str) -> Iterator[None]:
         raise StorageFailed(f"{key} cannot be read: {why}") from why
 
 
-def _put(half: Path, path: Path) -> None:
+def _put(half: str, path: str) -> None:
     """Into its place; the directory is synced too, or a power failure could still undo the renaming."""
     os.replace(half, path)
-    _sync(path.parent)
+    _sync(os.path.dirname(path))
 
 
-def _sync(path: Path) -> None:
+def _sync(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -169,7 +170,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: str, data: bytes) -> None:
     """A new file with these bytes, on the disk."""
     view = memoryview(data)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -181,19 +182,19 @@ def _write(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _files(directory: Path, before: str) -> Iterator[str]:
+def _files(directory: str, before: str) -> Iterator[str]:
     """Relative names of all files that are not hidden; a directory that is missing, or goes meanwhile, has none."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                yield from _files(directory / entry.name, f"{before}{entry.name}/")
+                yield from _files(entry.path, f"{before}{entry.name}/")
             elif entry.is_file():
                 yield before + entry.name
 
 
-def _sweep(directory: Path) -> None:
+def _sweep(directory: str) -> None:
     """Remove what a killed daemon left half-written. What cannot be removed hurts nobody but the disk."""
     for where, _, names in os.walk(directory):
         for name in names:

@@ -2,7 +2,8 @@
 The small data that plugins keep: values under keys, per tenant and plugin id, in the blob store (backwards-invocation 8).
 
 Check, write and count happen in one transaction that holds the pair's row, so the quota is exact however many calls set at once, and a
-refused value has not touched the old one. Only a database that fails in the very moment of the commit leaves a value that is not counted.
+refused value has not touched the old one. Values are on the disk when a call is answered; their count may be older after a power failure,
+as it may when the database fails in the very moment of the commit.
 """
 
 import posixpath
@@ -72,11 +73,11 @@ class PluginData:
         place = self._place(tenant, plugin_id, key)
         if len(key.encode(errors="replace")) > LONGEST_KEY:
             raise KeyTooLong
-        await self._database.run(self._set_blocking, tenant, plugin_id, place, value, min(limit, self._most))
+        await self._database.run_unsynced(self._set_blocking, tenant, plugin_id, place, value, min(limit, self._most))
 
     async def delete(self, tenant: str, plugin_id: str, key: str) -> None:
         """Raises BlobMissing when there is nothing, BadKey, StorageFailed, DatabaseFailed."""
-        await self._database.run(self._delete_blocking, tenant, plugin_id, self._place(tenant, plugin_id, key))
+        await self._database.run_unsynced(self._delete_blocking, tenant, plugin_id, self._place(tenant, plugin_id, key))
 
     async def exists(self, tenant: str, plugin_id: str, key: str) -> bool:
         """Raises BadKey, StorageFailed."""
@@ -88,15 +89,25 @@ class PluginData:
     def _set_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str, value: bytes, limit: int) -> None:
         staged = self._objects.stage_blocking(place, value)  # the slow part, before the first statement begins the transaction
         try:
-            usage = storages.lock_blocking(transaction, tenant, plugin_id)
-            difference = len(value) - (self._objects.size_blocking(place) or 0)
-            if difference > 0 and usage.size + difference > limit:
-                raise QuotaExceeded
-            storages.add_blocking(transaction, usage, difference)
+            before = self._size_blocking(place)
+            counted = storages.try_add_blocking(transaction, tenant, plugin_id, len(value) - before, limit)
+            if not counted or self._size_blocking(place) != before:  # from here on nobody else changes it
+                already = len(value) - before if counted else 0
+                self._count_blocking(transaction, tenant, plugin_id, len(value) - self._size_blocking(place), already, limit)
             staged.commit_blocking()
         except BaseException:
             staged.discard_blocking()
             raise
+
+    def _count_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, difference: int, already: int, limit: int) -> None:
+        """Count with a look at all rows; `already` is what this transaction has counted, from a size that was not the last one."""
+        usage = storages.lock_blocking(transaction, tenant, plugin_id)
+        if difference > 0 and usage.size - already + difference > limit:
+            raise QuotaExceeded
+        storages.add_blocking(transaction, usage, difference - already)
+
+    def _size_blocking(self, place: str) -> int:
+        return self._objects.size_blocking(place) or 0
 
     def _delete_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str) -> None:
         usage = storages.lock_blocking(transaction, tenant, plugin_id)

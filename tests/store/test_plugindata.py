@@ -164,6 +164,53 @@ class PluginDataContract(DatabaseCase):
         self.assertEqual((len(self.files()), self.counted()), (10, 100))
         self.assertEqual(len(self.rows(tenant_storages, "id")), 1)
 
+    def test_rows_of_the_reference(self) -> None:
+        """Where the reference has counted, in one row or in several, we go on counting."""
+
+        def rows(transaction, *sizes: int) -> None:
+            for size in sizes:
+                values = {"tenant_id": TENANT, "plugin_id": PLUGIN, "size": size}
+                transaction.connection.execute(tenant_storages.insert().values(**transaction.stamps(), **values))
+
+        self.do(rows, 100)
+        self.set("k", b"x" * 50, limit=200)
+        self.assertEqual(self.counted(), 150)
+        self.do(rows, 40)
+        self.set("k", b"x" * 55, limit=200)
+        self.set("other", b"x" * 5, limit=200)
+        self.assertEqual(self.counted(), 200)
+        self.fails(QuotaExceeded, self.data.set(TENANT, PLUGIN, "other", b"x" * 6, 200))
+        self.now(self.data.delete(TENANT, PLUGIN, "k"))
+        self.assertEqual(self.counted(), 145)
+
+    def test_changed_before_the_lock(self) -> None:
+        """A value that somebody replaces between our look at its size and our turn is counted as it is then."""
+        self.set("k", b"x" * 10)
+
+        def attempt(value: bytes, meanwhile: bytes):
+            """Somebody of another node is faster: the first look at the size is older than what they do."""
+            others, looks = self.over(self.open()), []
+
+            class Late(LocalObjects):
+                def size_blocking(self, key: str) -> int | None:
+                    size = super().size_blocking(key)
+                    if not looks:
+                        looks.append(key)
+                        done = Deferred.fromCoroutine(others.set(TENANT, PLUGIN, "k", meanwhile, 500))
+                        done.addErrback(looks.append)
+                    return size
+
+            data = PluginData(self.database, self.blobs, Late(self.root), "persistence", 1000)
+            return data.set(TENANT, PLUGIN, "k", value, 500)
+
+        self.now(attempt(b"y" * 100, meanwhile=b"z" * 300))
+        self.assertEqual((self.get("k"), self.counted()), (b"y" * 100, 100))
+        self.set("rest", b"x" * 390)
+        self.now(attempt(b"y" * 110, meanwhile=b"z" * 5))
+        self.assertEqual((self.get("k"), self.counted()), (b"y" * 110, 500))
+        self.fails(QuotaExceeded, attempt(b"y" * 111, meanwhile=b"z"))
+        self.assertEqual((self.get("k"), self.counted()), (b"z", 391))
+
     def test_one_key_at_the_same_time(self) -> None:
         """Writers of one key end with one value, counted as it is."""
 

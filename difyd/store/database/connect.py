@@ -7,16 +7,18 @@ SQLAlchemy and a driver know nothing of the reactor; every connection is used by
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import field, frozen
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-_READS = "difyd_reads"
+_READS: Final = "difyd_reads"
 """Execution option of connections that only read."""
-_BUSY_TIMEOUT = 5.0
+_UNSYNCED: Final = "difyd_unsynced"
+"""Of connections whose commits need not reach the disk at once."""
+_BUSY_TIMEOUT: Final = 5.0
 """Seconds that SQLite waits for a lock which another process holds (an operator's copy); in this process writers queue for one thread."""
 
 
@@ -31,6 +33,7 @@ def sqlite_engine(path: Path, connections: int) -> Engine:
         connect_args={"timeout": _BUSY_TIMEOUT, "check_same_thread": False},
         pool_size=connections,
         max_overflow=0,
+        pool_use_lifo=True,  # the page cache of the connection used last is warm
     )
     event.listen(engine, "do_connect", lambda *_: _make_file(path))
     event.listen(engine, "connect", _prepare_sqlite)
@@ -44,6 +47,11 @@ def reading(engine: Engine) -> Engine:
     if engine.dialect.name != "sqlite":  # which does so without being told
         options["isolation_level"] = "REPEATABLE READ"
     return engine.execution_options(**options)
+
+
+def unsynced(engine: Engine) -> Engine:
+    """The same engine, for transactions that a power failure may take back. SQLite then does not wait for the disk; servers do."""
+    return engine.execution_options(**{_UNSYNCED: True})
 
 
 def _make_file(path: Path) -> None:
@@ -60,11 +68,15 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Straight to the driver: SQLAlchemy's way costs as much as a look-up."""
-    driver = connection.connection.driver_connection
+    driver, options = connection.connection.driver_connection, connection.get_execution_options()
     assert isinstance(driver, sqlite3.Connection)
-    statement = "BEGIN" if connection.get_execution_options().get(_READS) else "BEGIN IMMEDIATE"
+    statement = "BEGIN" if options.get(_READS) else "BEGIN IMMEDIATE"
+    synchronous = "NORMAL" if options.get(_UNSYNCED) else "FULL"
     try:
-        driver.execute(statement)
+        if not options.get(_READS) and connection.info.setdefault("synchronous", "FULL") != synchronous:
+            driver.execute(f"PRAGMA synchronous={synchronous}").close()
+            connection.info["synchronous"] = synchronous
+        driver.execute(statement).close()
     except sqlite3.Error as why:
         raise OperationalError(statement, None, why) from why
 

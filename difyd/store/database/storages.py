@@ -4,7 +4,7 @@ import uuid
 from typing import Final
 
 from attrs import frozen
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import BigInteger, bindparam, func, select, update
 
 from difyd.store.database.engine import Transaction
 from difyd.store.database.statements import insert_absent
@@ -14,10 +14,15 @@ _IDS: Final = uuid.UUID("c1d1c8a4-31f6-4f0b-8a52-9b8c3f6f2e07")
 _PAIR: Final = tenant_storages.c.tenant_id == bindparam("tenant"), tenant_storages.c.plugin_id == bindparam("plugin")
 _LOCK: Final = select(tenant_storages.c.id, tenant_storages.c.size).where(*_PAIR).order_by(tenant_storages.c.id).with_for_update()
 _SIZE: Final = select(func.sum(tenant_storages.c.size)).where(*_PAIR)
-_SET: Final = (
-    update(tenant_storages).where(tenant_storages.c.id == bindparam("row")).values(size=bindparam("bytes", type_=tenant_storages.c.size.type))
+_MORE: Final = bindparam("more", type_=BigInteger())
+_SET: Final = update(tenant_storages).where(tenant_storages.c.id == bindparam("row")).values(size=bindparam("bytes", type_=BigInteger()))
+_ADD: Final = (
+    update(tenant_storages)
+    .where(*_PAIR, (tenant_storages.c.size + _MORE).between(0, bindparam("limit", type_=BigInteger())))
+    .values(size=tenant_storages.c.size + _MORE)
 )
-"""Built once: a plugin may store several values a second. `updated_at` stays (2.4)."""
+"""Built once: a plugin may store many values a second. `updated_at` stays (2.4)."""
+_NO_LIMIT: Final = (1 << 63) - 1
 
 
 @frozen
@@ -27,6 +32,19 @@ class Usage:
     size: int
     rows: tuple[tuple[str, int], ...]
     """Ids and their bytes: the reference may have made several rows of one pair."""
+
+
+def try_add_blocking(transaction: Transaction, tenant: str, plugin_id: str, difference: int, limit: int) -> bool:
+    """
+    Lock the pair and count in one statement, for the usual case: there is one row, and it does not get beyond `limit` by growing.
+
+    False when it was not that simple; then nothing is counted, and `lock_blocking` says how things are.
+    """
+    values = {"tenant": tenant, "plugin": plugin_id, "more": difference, "limit": limit if difference > 0 else _NO_LIMIT}
+    changed = transaction.connection.execute(_ADD, values).rowcount
+    if changed > 1:  # rows of the reference, which counted twice
+        transaction.connection.execute(_ADD, values | {"more": -difference, "limit": _NO_LIMIT})
+    return changed == 1
 
 
 def lock_blocking(transaction: Transaction, tenant: str, plugin_id: str) -> Usage:

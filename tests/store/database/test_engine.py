@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred
 
 from difyd.errors import ShuttingDown
 from difyd.store.database.connect import sqlite_engine
-from difyd.store.database.engine import ATTEMPTS, DatabaseFailed
+from difyd.store.database.engine import ATTEMPTS, Database, DatabaseFailed
 from difyd.store.database.tables import debug_keys
 from tests.store.database.cases import DatabaseCase, SQLiteCase
+from tests.store.inline import inline_threads
 
 
 def add(transaction, tenant: str, key: str = "") -> None:
@@ -31,6 +32,11 @@ class DatabaseContract(DatabaseCase):
     def test_commits(self) -> None:
         """What a transaction wrote is there for the next one."""
         self.do(add, "a")
+        self.assertEqual(self.read(tenants), ["a"])
+
+    def test_commits_unsynced(self) -> None:
+        """So does one that need not be on the disk."""
+        self.successResultOf(Deferred.fromCoroutine(self.database.run_unsynced(add, "a")))
         self.assertEqual(self.read(tenants), ["a"])
 
     def test_rolls_back(self) -> None:
@@ -184,6 +190,19 @@ class SQLiteTests(DatabaseContract, SQLiteCase):
         self.assertEqual(values, ["wal", 2, 1, 5000])
         modes = {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()}
         self.assertEqual(modes, {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600})
+
+    def test_unsynced(self) -> None:
+        """Counters do not wait for the disk; whatever comes next on the same connection does."""
+        engine = sqlite_engine(Path(self.mktemp()), 1)
+        database = Database(engine, readers=inline_threads(), writers=inline_threads())
+        self.successResultOf(database.startService())
+        self.addCleanup(database.stopService)
+
+        def synchronous(transaction) -> int:
+            return transaction.connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+        for run, expected in ((database.run_unsynced, 1), (database.run, 2), (database.read, 2), (database.run_unsynced, 1)):
+            self.assertEqual(self.successResultOf(Deferred.fromCoroutine(run(synchronous))), expected)
 
     def test_several_threads(self) -> None:
         """Connections may wander between threads."""

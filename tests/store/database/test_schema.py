@@ -13,7 +13,7 @@ from difyd.store.database.connect import sqlite_engine
 from difyd.store.database.engine import Database, DatabaseFailed
 from difyd.store.database.installations import repair_blocking
 from difyd.store.database.tables import SHARED, metadata
-from tests.store.database.cases import TENANT, WEATHER, DatabaseCase, SQLiteCase, plugin
+from tests.store.database.cases import OTHER, TENANT, WEATHER, DatabaseCase, SQLiteCase, plugin
 from tests.store.inline import inline_threads
 
 
@@ -122,15 +122,23 @@ class SchemaContract(DatabaseCase):
                 f"('0000000{day}-0000-7000-8000-000000000000', '2026-03-0{day} 00:00:00', '{TENANT}', 'acme/weather', '{WEATHER}', 'local')"
                 for day in (2, 1, 3)
             ),
+            *(
+                f"INSERT INTO tenant_storages (id, tenant_id, plugin_id, size) VALUES "
+                f"('0000000{size}-0000-7000-8000-000000000000', '{tenant}', 'acme/weather', {size})"
+                for size, tenant in ((1, TENANT), (2, TENANT), (3, OTHER))
+            ),
         )
         report = self.prepare()
+        self.assertIn(f"removed 1 duplicate rows of tenant_storages: {TENANT}, acme/weather", report)
         self.assertIn(f"removed 2 duplicate rows of plugin_installations: {TENANT}, acme/weather", report)
         self.assertIn(f"removed 2 duplicate rows of plugins: {WEATHER}", report)
         with self.engine.connect() as connection:
-            rows = [connection.execute(text(f"SELECT id, {more} FROM {name}")).all() for name, more in self.kept]
-        self.assertEqual([[(str(id)[7], more) for id, more in row] for row in rows], [[("1", 1)], [("3", "acme/weather")]])
+            rows = [connection.execute(text(f"SELECT id, {more} FROM {name} ORDER BY id")).all() for name, more in self.kept]
+        self.assertEqual(
+            [[(str(id)[7], more) for id, more in row] for row in rows], [[("1", 1)], [("3", "acme/weather")], [("1", 3), ("3", 3)]]
+        )
 
-    kept = (("plugins", "refers"), ("plugin_installations", "plugin_id"))
+    kept = (("plugins", "refers"), ("plugin_installations", "plugin_id"), ("tenant_storages", "size"))
 
     def test_forbidden(self) -> None:
         """Without the permission to migrate the start is refused, with the name of the setting."""

@@ -62,16 +62,34 @@ class StoragesContract(DatabaseCase):
 
     def test_duplicates(self) -> None:
         """Rows that the reference wrote twice count together, and are taken from in turn."""
-
-        def duplicate(transaction) -> None:
-            for size in (3, 5):
-                values = {"tenant_id": TENANT, "plugin_id": "acme/weather", "size": size}
-                transaction.connection.execute(insert(tenant_storages).values(**transaction.stamps(), **values))
-
-        self.do(duplicate)
+        self.duplicate(3, 5)
         self.assertEqual(self.do(storages.lock_blocking, TENANT, "acme/weather").size, 8)
         self.assertEqual([self.add(-6), self.add(1), self.add(-9)], [2, 3, 0])
         self.assertEqual(len(self.rows(tenant_storages, "id")), 2)
+
+    def test_try_add(self) -> None:
+        """One statement counts where there is one row and growth stays within the limit; otherwise nothing has happened."""
+
+        def attempt(difference: int, limit: int = 100) -> tuple[bool, int]:
+            done = self.do(storages.try_add_blocking, TENANT, "acme/weather", difference, limit)
+            return done, self.read(storages.size_blocking, TENANT, "acme/weather")
+
+        self.assertEqual(attempt(1), (False, 0))  # no row
+        self.add(0)
+        self.assertEqual([attempt(100), attempt(1), attempt(0, 1)], [(True, 100), (False, 100), (True, 100)])
+        self.assertEqual([attempt(-1, 1), attempt(-100, 1)], [(True, 99), (False, 99)])  # shrinking is always allowed, below nothing never
+        self.duplicate(3, 5)
+        self.assertEqual([attempt(1), attempt(-2)], [(False, 107), (False, 107)])
+
+    def duplicate(self, *sizes: int) -> None:
+        """Rows of the reference."""
+
+        def work(transaction) -> None:
+            for size in sizes:
+                values = {"tenant_id": TENANT, "plugin_id": "acme/weather", "size": size}
+                transaction.connection.execute(insert(tenant_storages).values(**transaction.stamps(), **values))
+
+        self.do(work)
 
     def test_same_time(self) -> None:
         """Counts at the same time, of a pair that nobody has counted before, are all in one row."""

@@ -2,7 +2,7 @@
 Take over a database that the reference made, of any age (state-and-cluster 4.1), and add our own tables.
 
 Adds what is missing and changes nothing else. Duplicates that stand in the way of a unique index go: the oldest row of a version and the
-newest installation of a plugin stay, every removal is reported.
+newest installation of a plugin stay, sizes of plugin data are added up; every removal is reported.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,16 @@ from alembic import context, op
 from sqlalchemy import Connection, Index, Inspector, Table, UniqueConstraint, delete, func, inspect, select, update
 from sqlalchemy.schema import CreateColumn
 
-from difyd.store.database.tables import SHARED, debug_keys, jobs, plugin_declarations, plugin_installations, plugins, serverless_runtimes
+from difyd.store.database.tables import (
+    SHARED,
+    debug_keys,
+    jobs,
+    plugin_declarations,
+    plugin_installations,
+    plugins,
+    serverless_runtimes,
+    tenant_storages,
+)
 
 revision = "0001"
 down_revision = None
@@ -35,6 +44,8 @@ def upgrade() -> None:
     for table in (plugins, plugin_declarations, serverless_runtimes):
         if table.name in present:
             _keep_one(connection, table, ("plugin_unique_identifier",), report, newest=False)
+    if tenant_storages.name in present:
+        _add_up(connection, report)
     _count_again(connection)
     for table in SHARED:
         if table.name in present:
@@ -80,6 +91,17 @@ def _keep_one(connection: Connection, table: Table, key: Iterable[str], report: 
         _, *others = connection.scalars(select(table.c.id).where(*same).order_by(*order)).all()
         connection.execute(delete(table).where(table.c.id.in_(others)))
         report.append(f"removed {len(others)} duplicate rows of {table.name}: {', '.join(map(str, values))}")
+
+
+def _add_up(connection: Connection, report: list[str]) -> None:
+    """One row per tenant and plugin; no index demands it, so readers still sum (backwards-invocation 8.3)."""
+    table = tenant_storages
+    pair = (table.c.tenant_id, table.c.plugin_id)
+    sums = connection.execute(select(*pair, func.sum(table.c.size)).group_by(*pair).having(func.count() > 1)).all()
+    _keep_one(connection, table, ("tenant_id", "plugin_id"), report, newest=False)
+    for tenant, plugin_id, size in sums:
+        mine = table.c.tenant_id == tenant, table.c.plugin_id == plugin_id
+        connection.execute(update(table).where(*mine).values(size=int(size)))
 
 
 def _count_again(connection: Connection) -> None:
