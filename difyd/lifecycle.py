@@ -114,13 +114,13 @@ class Signals(Service):
     The first SIGTERM or SIGINT drains and ends with status 0; the second ends at once, children killed.
 
     twistd would raise the signal that it got again, after stopping: a supervisor would read that as a crash. So our handlers replace its
-    own once the reactor runs.
+    own once the reactor runs. SIGHUP reopens the log file, for whoever rotates it from outside.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, kill: Callable[[], None], exits: Exits | None = None) -> None:
-        self._reactor, self._kill = reactor, kill
+    def __init__(self, reactor: Any, kill: Callable[[], None], reopen: Callable[[], None], exits: Exits | None = None) -> None:
+        self._reactor, self._kill, self._reopen = reactor, kill, reopen
         self._exits: Exits = exits or ProcessExits()
         self._asked = False
 
@@ -128,6 +128,10 @@ class Signals(Service):
         super().startService()  # type: ignore[no-untyped-call]
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._received)
+        signal.signal(signal.SIGHUP, self._hung_up)
+
+    def _hung_up(self, _number: int, _frame: Any) -> None:
+        self._reactor.callFromThread(self._reopen)
 
     def _received(self, number: int, _frame: Any) -> None:
         self._reactor.callFromThread(self.asked, number)

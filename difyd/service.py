@@ -7,6 +7,7 @@ Nothing is opened here; opening is what the parts do when they start, in the ord
 import os
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -116,7 +117,7 @@ class Store:
     messages: MemoryMessages
 
 
-def build(reactor: Any, settings: Settings) -> IService:
+def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lambda: None) -> IService:
     """Wire the daemon and open nothing. `reactor` is the one that will run; see `difyd.tap`."""
     zone = ZoneInfo(settings.server_tz)
     metrics = make_metrics(settings)
@@ -196,7 +197,7 @@ def build(reactor: Any, settings: Settings) -> IService:
     return Staged(
         reactor,
         [
-            Signals(reactor, supervisor.kill_now),
+            Signals(reactor, supervisor.kill_now, reopen_log),
             store.lock,
             files,
             store.blobs,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TextIO
 
 from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver, Logger
@@ -17,6 +17,9 @@ from twisted.python import usage
 
 from difyd.settings import BadSettings, Settings
 from difyd.settings.page import listing
+
+if TYPE_CHECKING:
+    from difyd.telemetry.log import LineLog
 
 PID_1 = (
     "the daemon must not be process 1: plugins take a parent of that number for their own death; "
@@ -103,7 +106,7 @@ class Daemon(MultiService):
         MultiService.startService(self)
 
 
-def observer_for(options: Options) -> ILogObserver | None:
+def observer_for(options: Options) -> "LineLog | None":
     """
     The observer that the settings ask for, or None where twistd's own is the better one.
 
@@ -133,4 +136,5 @@ def makeService(options: Options) -> IService:
 
     from difyd.service import build  # everything else is imported only by a daemon that is going to run
 
-    return Daemon(build(reactor, options.config), options.config, observer)
+    reopen = observer.reopen if observer is not None else lambda: None
+    return Daemon(build(reactor, options.config, reopen), options.config, observer)

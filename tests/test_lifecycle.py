@@ -107,7 +107,7 @@ class SignalsTests(SynchronousTestCase):
     def test_two_signals(self) -> None:
         """The first one stops the reactor, the second one kills the children and ends the process."""
         reactor, exits, killed = MemoryReactorClock(), Noted(), list[bool]()
-        signals = Signals(reactor, lambda: killed.append(True), exits)
+        signals = Signals(reactor, lambda: killed.append(True), lambda: None, exits)
         signals.asked(signal.SIGTERM)
         self.assertEqual((reactor.hasStopped, killed, exits.ends), (True, [], []))
         signals.asked(signal.SIGINT)
