@@ -1,6 +1,7 @@
 """Who may come in, and what others know of plugins that come and go."""
 
 from twisted.internet.defer import Deferred
+from zope.interface.verify import verifyObject
 
 from difyd.runtime.debug.plugins import Limits
 from difyd.runtime.interfaces import IPluginRuntime
@@ -55,7 +56,7 @@ class ShownTests(DebugHouse):
         """What calls find is a runtime with the identifier and the declaration of the newest connection."""
         self.connect().register()
         runtime = self.supervisor.runtimes[TENANT, "acme/weather"]
-        self.assertTrue(IPluginRuntime.providedBy(runtime))
+        self.assertTrue(verifyObject(IPluginRuntime, runtime))
         self.assertEqual((runtime.identifier.plugin_id, runtime.kind, runtime.declaration.view.version), ("acme/weather", "remote", "0.0.1"))
         self.connect().register(version="0.0.2")
         runtime = self.supervisor.runtimes[TENANT, "acme/weather"]
