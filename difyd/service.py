@@ -136,9 +136,10 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     patience = Patience(settings.plugin_startup_wait, settings.python_env_init_timeout)
     supervisor = Supervisor(reactor, local, patience, events, random.random)
 
-    debugged = DebugInstallations(reactor, store.database, store.blobs, store.areas, installations, Alone())
+    announcements = Alone()
+    debugged = DebugInstallations(reactor, store.database, store.blobs, store.areas, installations, announcements)
     keys = StoredKeys(store.database)
-    neighbours = Neighbours(keys, debugged, supervisor, Alone(), metrics, Registration)
+    neighbours = Neighbours(keys, debugged, supervisor, announcements, metrics, Registration)
     debugging = settings.plugin_remote_installing_enabled
 
     to_dify = DifyConnections(reactor, settings.dify_invocation_connection_idle_timeout)
