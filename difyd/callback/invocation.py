@@ -43,7 +43,7 @@ class Invocation:
         comes to its limit that way.
         """
         self._running = Deferred.fromCoroutine(self._run(work))
-        return self._running.addErrback(_cancelled)
+        return self._running.addErrback(self._stopped)
 
     def respond(self, results: Sequence[Raw]) -> None:
         """A response for each result, now, in one write. Results are objects on one line."""
@@ -72,6 +72,12 @@ class Invocation:
         if not self._over:
             await self.channel.room()
 
+    def _stopped(self, why: Failure) -> None:
+        if not why.check(CancelledError):
+            self.log.failure(
+                "the end of an invocation of {type} by {identifier} failed", why, type=self.type, identifier=self.call.identifier.text
+            )
+
     def _responses(self, results: Sequence[Raw]) -> bytes:
         return self._reply.responses(results) if results else b""
 
@@ -79,10 +85,6 @@ class Invocation:
         if lines and not self._over:
             self.sent += len(lines)
             self.channel.send(lines)
-
-
-def _cancelled(why: Failure) -> None:
-    why.trap(CancelledError)
 
 
 @define(eq=False)

@@ -259,6 +259,14 @@ class CallbacksTests(SynchronousTestCase):
         self.assertEqual(self.channel.events, [("error", "internal error of the plugin daemon"), ("end", "")])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_defect_of_the_channel(self) -> None:
+        """Nor does one of a channel keep a place for ever."""
+        self.callbacks = self.make(per_plugin=1)
+        self.channel.full = True
+        self.invoke("storage", {"opt": "exist", "key": "k"})
+        self.channel.waiting.pop().errback(ZeroDivisionError())
+        self.assertEqual((len(self.callbacks), len(self.flushLoggedErrors(ZeroDivisionError))), (0, 1))
+
 
 class TraceTests(SynchronousTestCase):
     def test_traces(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 from twisted.trial.unittest import SynchronousTestCase
@@ -61,6 +61,7 @@ class ReplyTests(SynchronousTestCase):
             {"backwards_request_id": "r1", "event": "end", "message": "", "data": None},
         ])  # fmt: skip
 
+    @settings(max_examples=50, deadline=None)
     @given(st.dictionaries(st.text(), VALUES), st.text(), st.sampled_from([None, 1, "\r"]))
     def test_no_second_line(self, data: dict[str, object], request_id: str, indent: int | str | None) -> None:
         """Whatever Dify sends and whatever a plugin calls its invocation: a response is one line."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 from twisted.trial.unittest import SynchronousTestCase
@@ -42,6 +42,7 @@ def got(kind: str, value: object) -> Any:
 
 
 class DataOfTests(SynchronousTestCase):
+    @settings(max_examples=50, deadline=None)
     @given(VALUES, st.sampled_from([None, 1]), st.booleans())
     def test_one_line(self, value: object, indent: int | None, ascii_only: bool) -> None:
         """Any data of any layout is the same data on one line."""

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, Struct, UnsetType
 from twisted.trial.unittest import SynchronousTestCase
@@ -52,6 +52,7 @@ class ShapeTests(SynchronousTestCase):
         text = Raw(b'{"title":"t","many":null,"options":{ "n": 1.0 },"count":12345678901234567, "new":[1e3]}')
         self.assertIs(SHAPE.checked(text), text)
 
+    @settings(max_examples=50, deadline=None)
     @given(
         st.dictionaries(
             st.text(max_size=5).map(lambda name: f"x{name}"),

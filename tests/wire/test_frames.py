@@ -1,6 +1,6 @@
 """Frames come out as they went in, wherever the stream was cut."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -20,6 +20,7 @@ def read(buffer: FrameBuffer, data: bytes, places: list[int] | None = None) -> l
 
 
 class BinaryTests(SynchronousTestCase):
+    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=40), max_size=10), PLACES)
     def test_any_segmentation(self, frames: list[bytes], places: list[int]) -> None:
         """The cuts make no difference, and nothing is left."""
@@ -27,6 +28,7 @@ class BinaryTests(SynchronousTestCase):
         self.assertEqual(read(buffer, b"".join(map(frame, frames)), places), frames)
         self.assertEqual(buffer.held, 0)
 
+    @settings(deadline=None)
     @given(st.binary(max_size=200), PLACES, st.booleans())
     def test_anything(self, data: bytes, places: list[int], framed: bool) -> None:
         """Whatever comes, not more than one frame is held, no longer one comes out, and nothing after what is broken."""
@@ -80,6 +82,7 @@ class BinaryTests(SynchronousTestCase):
 
 
 class TextTests(SynchronousTestCase):
+    @settings(deadline=None)
     @given(PLACES, st.sampled_from([b"\n", b"\r\n", b"\n\n"]), st.sampled_from([b"", b"data:", b"data: "]), st.booleans())
     def test_older_servers(self, places: list[int], newline: bytes, prefix: bytes, pings: bool) -> None:
         """Objects on lines, also as events, with pings between them, wherever the stream was cut; the last newline may be missing."""
