@@ -100,6 +100,17 @@ class Pipes(ProcessCase):
         await witness.over
         self.assertEqual((witness.said, witness.heard.count(f"closed {Stream.INPUT.name}")), (b">late", 1))
 
+    async def test_unread(self) -> None:
+        """What a dead child has not read is known to the byte: in its pipe, and before it."""
+        for size in (1000, 1_000_000):
+            witness = Witness()
+            child = self.spawn("import os, time; os.write(1, os.read(0, 10)); time.sleep(60)", witness)
+            child.write(b"x" * size)
+            await witness.spoken
+            child.signal(signal.SIGKILL)
+            await witness.over
+            self.assertEqual((witness.said, child.unread), (b"x" * 10, size - 10))
+
     async def test_held_pipes(self) -> None:
         """One who holds the pipes of a dead child, in a session of its own, is listened to for a moment and then no more."""
         witness = Witness()

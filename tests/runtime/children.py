@@ -25,6 +25,7 @@ class MemoryChild:
     heeds: frozenset[Signals] = frozenset({SIGTERM, SIGKILL})
     """The signals that end it."""
     queued: int = 0
+    unread: int = 0
     written: list[bytes] = field(factory=list)
     signals: list[Signals] = field(factory=list)
     reads: bool = True

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from difyd.errors import WriteFailed
 from difyd.runtime import hooks
 from difyd.runtime.local.child import Exit, Stream
-from difyd.runtime.local.instance import Instance, Limits, NotTaken, StartFailed
+from difyd.runtime.local.instance import Channel, Instance, Limits, NotTaken, StartFailed
 from tests.runtime.children import HEARTBEAT, MemoryChildren
 from tests.runtime.house import COMMAND, IDENTIFIER, MemorySession, message
 
@@ -22,7 +22,8 @@ class InstanceCase(SynchronousTestCase):
         self.children = MemoryChildren(self.clock)
         self.events: list[hooks.Event] = []
         self.lost: list[Instance] = []
-        self.instance = Instance(IDENTIFIER, self.clock, self.limits, self.events.append, self.lost.append)
+        self.orphans: list[Channel] = []
+        self.instance = Instance(IDENTIFIER, self.clock, self.limits, self.events.append, self.lost.append, self.orphans.extend)
         self.started = Deferred.fromCoroutine(self.instance.start(self.children, COMMAND))
 
     @property
@@ -88,7 +89,7 @@ class Starting(InstanceCase):
     def test_not_spawned(self) -> None:
         """A system without processes to give is a failed start like any other."""
         self.children.refuses = True
-        instance = Instance(IDENTIFIER, self.clock, self.limits, self.events.append, self.lost.append)
+        instance = Instance(IDENTIFIER, self.clock, self.limits, self.events.append, self.lost.append, self.orphans.extend)
         started = Deferred.fromCoroutine(instance.start(self.children, COMMAND))
         self.assertIn("no more processes", str(self.failureResultOf(started, StartFailed).value))
         self.successResultOf(instance.when_gone())
@@ -132,6 +133,17 @@ class Calls(InstanceCase):
         self.instance.ended()
         self.assertEqual((done.heard[:3], cut.heard), ([1, "flush", "end"], ["ConnectionClosed"]))
         self.assertEqual(self.instance.cause(), "the plugin's process killed by SIGKILL")
+
+    def test_unread(self) -> None:
+        """Calls whose request a dead process has certainly not read are given away; one of which it took a byte is not."""
+        sessions = [MemorySession(f"s{n}") for n in range(4)]
+        channels = [self.instance.open(session) for session in sessions]
+        channels[3].close()
+        self.child.unread = 3 * len(sessions[0].request) - 1
+        self.child.exits(Exit(signal=9))
+        self.assertEqual(self.orphans, channels[2:3])
+        self.instance.ended()
+        self.assertEqual([session.heard for session in sessions], [["ConnectionClosed"], ["ConnectionClosed"], [], []])
 
     def test_closed_input(self) -> None:
         """A process that no longer reads has certainly not got the call, which may go to another; it gets a second to end by itself."""

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.runtime.local.life import new_life
 
-INPUTS = ("heartbeat", "drain", "emptied", "stop", "kill", "overdue", "broken", "deaf", "exited", "ended")
+INPUTS = ("heartbeat", "drain", "emptied", "stop", "kill", "overdue", "broken", "exited", "ended")
 WAYS = {
     "starting": (),
     "ready": ("heartbeat",),
@@ -72,10 +72,12 @@ class LifeTests(SynchronousTestCase):
         """One that does not heed SIGTERM is killed, as often as needed."""
         self.assertEqual(self.told("stop", "overdue", "overdue"), ["withdraw", "fail_calls", "terminate", "slay", "slay"])
 
-    def test_deaf(self) -> None:
-        """One that no longer reads gets a moment to end by itself, since an answer may still be on its way."""
-        self.assertEqual(self.told("heartbeat", "deaf", "exited"), ["announce", "withdraw", "await_end", "withdraw", "rest"])
-        self.assertEqual(self.told("heartbeat", "deaf", "overdue")[3:], ["withdraw", "fail_calls", "terminate"])
+    def test_broken(self) -> None:
+        """One that has closed a pipe takes no new calls and gets a moment to end by itself; the open calls are failed when it has."""
+        self.assertEqual(self.told("heartbeat", "broken", "exited"), ["announce", "withdraw", "await_end", "withdraw", "rest"])
+        self.assertEqual(self.told("heartbeat", "broken", "overdue")[3:], ["withdraw", "fail_calls", "terminate"])
+        self.assertEqual(self.told("broken", "overdue"), ["withdraw", "await_end", "slay"])
+        self.assertEqual(self.told("heartbeat", "drain", "broken")[3:], ["withdraw", "await_end"])
 
     def test_every_pair(self) -> None:
         """Whatever happens in whatever state is foreseen, but for what cannot happen."""

@@ -118,6 +118,33 @@ class Running(RuntimeCase):
         self.stage.turn()
         self.assertEqual(len(self.stage.children.made), 2)
 
+    def test_unread_request(self) -> None:
+        """A call that was written to a process already dead is opened again on its successor, and only there."""
+        session, read = MemorySession(), MemorySession("s2")
+        self.successResultOf(self.open(read))
+        channel = self.successResultOf(self.open(session))
+        self.child.unread = len(session.request)
+        self.child.ends(KILLED)
+        self.stage.turn()
+        self.assertEqual((session.heard, read.heard), ([], ["ConnectionClosed"]))
+        self.beat()
+        self.assertEqual(self.child.written, [session.request])
+        channel.send(b"more\n")
+        self.child.says(message("end"))
+        channel.close()
+        self.assertEqual((session.heard, self.child.written[1:]), (["end"], [b"more\n"]))
+
+    def test_unread_request_in_vain(self) -> None:
+        """Without a successor in time the call fails like the others; one whose caller has left meanwhile is not sent at all."""
+        session, left = MemorySession(), MemorySession("s2")
+        channels = [self.successResultOf(self.open(one)) for one in (session, left)]
+        self.child.unread = 2 * len(session.request)
+        self.child.ends(KILLED)
+        self.stage.turn()
+        channels[1].close()
+        self.stage.turn(6)
+        self.assertEqual((session.heard, left.heard), (["ConnectionClosed"], ["ConnectionClosed"]))
+
     def test_window(self) -> None:
         """A call waits for a process no longer than the write window."""
         self.child.ends(KILLED)

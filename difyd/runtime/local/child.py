@@ -82,6 +82,11 @@ class IChild(Interface):
     pid: int = Attribute("Its number, which is the number of its group too.")
     queued: int = Attribute("Bytes written that the child's pipe has not taken yet.")
 
+    unread: int = Attribute(
+        "Of the bytes written, how many at the end the child has certainly not taken: those queued and those in the pipe. Counts for good once "
+        "the child has exited. May be too low where the system does not tell."
+    )
+
     def write(data: bytes) -> bool:
         """
         Send `data` to its standard input. Never waits: what the pipe does not take is queued, without a bound of its own (see `queued`).

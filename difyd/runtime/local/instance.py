@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import Final
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,8 +26,8 @@ ERROR_LINE: Final = 64 * 1024
 """Bytes of one line on standard error; of a longer one the beginning is kept."""
 SHOWN: Final = 1024
 """Bytes of a line that the log shows."""
-DEAF: Final = 1.0
-"""Seconds that a process which no longer reads its input may go on: most are about to exit, with something still to say."""
+BROKEN: Final = 1.0
+"""Seconds that a process which has closed a pipe may go on: most are about to exit, with something still to say."""
 SECOND_LOOK: Final = 5.0
 """Seconds that a silent plugin gets after its limit: it may be us who were away, on a machine that slept."""
 
@@ -65,19 +65,37 @@ class NotTaken(Exception):
 @implementer(IChannel)
 @define(eq=False)
 class Channel:
-    """One call on one process."""
+    """One call on one process; on another one, if the first died before it had read the request."""
 
-    _instance: "Instance"
-    _session: ISession
+    session: ISession
+    _instance: "Instance | None"
+    _request: int
+    """Where in all that was written to the process the request begins."""
+    closed: bool = field(default=False, init=False)
 
     def send(self, line: bytes) -> None:
-        self._instance.send(line)
+        if self._instance is not None:
+            self._instance.send(line)
 
     def room(self) -> Deferred[None]:
-        return self._instance.room()
+        return succeed(None) if self._instance is None else self._instance.room()
 
     def close(self) -> None:
-        self._instance.close(self._session)
+        self.closed = True
+        if self._instance is not None:
+            self._instance.close(self.session)
+
+    def unread(self, taken: int) -> bool:
+        """Has a process that took so many bytes certainly not seen anything of the request?"""
+        return self._request >= taken
+
+    def detach(self) -> None:
+        """Its process is gone."""
+        self._instance = None
+
+    def move_to(self, other: "Channel") -> None:
+        """The same call was opened again, as `other`; from now on this one stands for it."""
+        self._instance, self._request = other._instance, other._request
 
 
 @implementer(IChildListener, IPluginListener)
@@ -98,10 +116,15 @@ class Instance:
     _tell: hooks.Listener
     _withdrawn: Callable[["Instance"], None]
     """Called once, when it takes no calls any more, or will never take one."""
+    _orphaned: Callable[[list[Channel]], None]
+    """Called when it died with calls whose request it has certainly not read: they may be given to another process."""
     name: str = field(factory=lambda: secrets.token_hex(4), init=False)
     sessions: Sessions = field(init=False)
     idle_since: float = field(default=0.0, init=False)
     """When its last call ended; means nothing while one is open."""
+    _channels: dict[str, Channel] = field(factory=dict, init=False)
+    """Those of the open sessions, by the session's id."""
+    _written: int = field(default=0, init=False)
     _life: Life = field(init=False)
     _child: IChild | None = field(default=None, init=False)
     _lines: LineBuffer = field(init=False)
@@ -152,7 +175,7 @@ class Instance:
         self._starting = Deferred()
         await self._starting
 
-    def open(self, session: ISession) -> IChannel:
+    def open(self, session: ISession) -> Channel:
         """
         Register `session` and write its request.
 
@@ -166,9 +189,11 @@ class Instance:
         self.sessions.add(session)
         if not child.write(session.request):
             self.sessions.remove(session)
-            self._life.deaf()
+            self._life.broken()
             raise NotTaken
-        return Channel(self, session)
+        channel = self._channels[session.id] = Channel(session, self, self._written)
+        self._written += len(session.request)
+        return channel
 
     def drain(self) -> None:
         """Take no new calls, and end with the open ones or at the limit."""
@@ -210,6 +235,7 @@ class Instance:
 
     def send(self, line: bytes) -> None:
         if self._child is not None:
+            self._written += len(line)
             self._child.write(line)
 
     def room(self) -> Deferred[None]:
@@ -218,6 +244,7 @@ class Instance:
 
     def close(self, session: ISession) -> None:
         self.sessions.remove(session)
+        self._channels.pop(session.id, None)
         if not len(self.sessions):
             self.idle_since = self._clock.seconds()
             if self._emptied is not None:
@@ -237,18 +264,33 @@ class Instance:
     def closed(self, stream: Stream) -> None:
         if stream is Stream.OUTPUT:
             self._route(self._lines.end())
-            self._life.broken()
-        elif stream is Stream.ERRORS:
+        if stream is Stream.ERRORS:
             self._note(self._error_lines.end())
         else:
-            self._life.deaf()
+            self._life.broken()
 
     def exited(self, how: Exit) -> None:
         self._how = how
         self._life.exited()
+        self._give_away_unread()
 
     def ended(self) -> None:
         self._life.ended()
+
+    def _give_away_unread(self) -> None:
+        """
+        Save the calls that were written to a process already dead, or about to die: what is still in its pipe it has never seen, so the
+        rule that a request is sent only once is kept (9.4).
+        """
+        if self._child is None or self._dismissed:
+            return
+        taken = self._written - self._child.unread
+        orphans = [channel for channel in self._channels.values() if channel.unread(taken)]
+        for channel in orphans:
+            self.close(channel.session)
+            channel.detach()
+        if orphans:
+            self._orphaned(orphans)
 
     def _route(self, lines: list[Line]) -> None:
         try:
@@ -299,7 +341,7 @@ class Instance:
         self._wait(self._limits.drain)
 
     def await_end(self) -> None:
-        self._wait(DEAF)
+        self._wait(BROKEN)
 
     def never_ready(self) -> None:
         self._verdict = _with_words("failed to start plugin as no heartbeat received", self._words())

@@ -37,10 +37,7 @@ class Life(Protocol):
         """What the state waits for did not come in time."""
 
     def broken(self) -> None:
-        """It has closed its output: nothing can come from it any more."""
-
-    def deaf(self) -> None:
-        """It has closed its input. What it wrote before may still be on its way."""
+        """It has closed its input or its output, and can serve no call any more; most that do are about to exit."""
 
     def exited(self) -> None:
         """It is reaped."""
@@ -99,8 +96,11 @@ def _lifecycle() -> Callable[[Deeds], Life]:
         deeds.withdraw()
         deeds.await_last_call()
 
-    @ready.upon(Life.deaf).to(draining)
-    def turn_deaf(_: Life, deeds: Deeds) -> None:
+    # Calls are not failed yet: when it exits it may turn out that some were never read, and an answer may still be on its way.
+    @starting.upon(Life.broken).to(stopping)
+    @ready.upon(Life.broken).to(draining)
+    @draining.upon(Life.broken).loop()
+    def fall_apart(_: Life, deeds: Deeds) -> None:
         deeds.withdraw()
         deeds.await_end()
 
@@ -119,12 +119,8 @@ def _lifecycle() -> Callable[[Deeds], Life]:
 
     @starting.upon(Life.drain).to(stopping)
     @starting.upon(Life.stop).to(stopping)
-    @starting.upon(Life.broken).to(stopping)
-    @starting.upon(Life.deaf).to(stopping)
     @ready.upon(Life.stop).to(stopping)
-    @ready.upon(Life.broken).to(stopping)
     @draining.upon(Life.stop).to(stopping)
-    @draining.upon(Life.broken).to(stopping)
     @draining.upon(Life.overdue).to(stopping)
     @draining.upon(Life.emptied).to(stopping)
     def stop(_: Life, deeds: Deeds) -> None:
@@ -165,7 +161,6 @@ def _lifecycle() -> Callable[[Deeds], Life]:
         state.upon(Life.emptied).loop().returns(None)
     for state in (draining, stopping, dying, gone):
         state.upon(Life.drain).loop().returns(None)
-        state.upon(Life.deaf).loop().returns(None)
     for state in (stopping, dying, gone):
         state.upon(Life.stop).loop().returns(None)
         state.upon(Life.broken).loop().returns(None)

@@ -1,6 +1,9 @@
 """The daemon's ends of a child's pipes: wide reads, counted writes."""
 
+import fcntl
 import os
+import sys
+import termios
 from collections.abc import Callable
 from typing import Final
 
@@ -75,6 +78,7 @@ class PipeWriter(_Pipe):
     def __init__(self, reactor: Reactor, descriptor: int, lost: Callable[[], None]) -> None:
         super().__init__(reactor, descriptor, lost)
         self.queued = 0
+        self._left = 0
         self._waiting: set[Deferred[None]] = set()
 
     def send(self, data: bytes) -> bool:
@@ -114,7 +118,14 @@ class PipeWriter(_Pipe):
             self._waiting.add(waiter)
         return waiter
 
+    @property
+    def unread(self) -> int:
+        """Bytes of what was sent that nobody has read, and, once the pipe is closed, nobody ever will."""
+        return self._left if self._descriptor < 0 else self.queued + _bytes_in(self._descriptor)
+
     def connectionLost(self, reason: Failure) -> None:
+        if self._descriptor >= 0:
+            self._left = self.unread
         super().connectionLost(reason)
         self.queued = 0
         self._tell_room()
@@ -123,3 +134,11 @@ class PipeWriter(_Pipe):
         waiting, self._waiting = self._waiting, set()
         for waiter in waiting:
             waiter.callback(None)
+
+
+def _bytes_in(descriptor: int) -> int:
+    """What a pipe holds, asked at either end; 0 where the system does not tell."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0

@@ -59,6 +59,10 @@ class PipedChild(ProcessProtocol):
     def queued(self) -> int:
         return self._input.queued
 
+    @property
+    def unread(self) -> int:
+        return self._input.unread
+
     def write(self, data: bytes) -> bool:
         return self._input.send(data)
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -14,12 +14,12 @@ from difyd.background import Background
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
-from difyd.errors import WriteFailed
+from difyd.errors import ConnectionClosed, WriteFailed
 from difyd.runtime import hooks
 from difyd.runtime.backoff import Backoff
 from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
 from difyd.runtime.local.child import Command, IChildren
-from difyd.runtime.local.instance import Instance, Limits, NotTaken, StartFailed
+from difyd.runtime.local.instance import Channel, Instance, Limits, NotTaken, StartFailed
 from difyd.runtime.slots import Slot, Slots
 
 LONG_START: Final = 10.0
@@ -106,10 +106,7 @@ class LocalRuntime:
         channel = self._open_now(session)
         if channel is not None:
             return channel
-        try:
-            return await Deferred.fromCoroutine(self._open_late(session)).addTimeout(self._shared.limits.window, self._shared.clock)
-        except (TimeoutError, Unavailable) as why:
-            raise WriteFailed(str(why) if isinstance(why, Unavailable) else self._backoff.cause or "no proper instance") from None
+        return await self._open_within_window(session)
 
     async def when_available(self) -> None:
         """
@@ -137,7 +134,7 @@ class LocalRuntime:
         if self._slot is not None:
             self._slot.hasten()
 
-    def _open_now(self, session: ISession) -> IChannel | None:
+    def _open_now(self, session: ISession) -> Channel | None:
         """On the instance with the fewest open calls."""
         while self._ready:
             instance = self._ready[0] if len(self._ready) == 1 else min(self._ready, key=_load)
@@ -147,12 +144,37 @@ class LocalRuntime:
                 continue  # it has withdrawn by that
         return None
 
-    async def _open_late(self, session: ISession) -> IChannel:
+    async def _open_within_window(self, session: ISession) -> Channel:
+        try:
+            return await Deferred.fromCoroutine(self._open_late(session)).addTimeout(self._shared.limits.window, self._shared.clock)
+        except (TimeoutError, Unavailable) as why:
+            raise WriteFailed(str(why) if isinstance(why, Unavailable) else self._backoff.cause or "no proper instance") from None
+
+    async def _open_late(self, session: ISession) -> Channel:
         while True:
             await self.when_available()
             channel = self._open_now(session)
             if channel is not None:
                 return channel
+
+    def _orphaned(self, channels: list[Channel]) -> None:
+        for channel in channels:
+            self._keepers.spawn("giving a call to the next process", self._reopen(channel))
+
+    async def _reopen(self, orphan: Channel) -> None:
+        """Open a call again whose process died before it had read the request; its caller notices nothing but the wait."""
+        try:
+            channel = await self._open_within_window(orphan.session)
+        except CancelledError:
+            orphan.session.broken(ConnectionClosed())
+            raise
+        except WriteFailed:
+            orphan.session.broken(ConnectionClosed())
+            return
+        if orphan.closed:
+            channel.close()
+        else:
+            orphan.move_to(channel)
 
     # life -----------------------------------------------------------------------------------------------------------------------------
 
@@ -244,7 +266,7 @@ class LocalRuntime:
 
     def _new_instance(self) -> Instance:
         shared = self._shared
-        instance = Instance(self.identifier, shared.clock, shared.limits, shared.tell, self._withdrawn)
+        instance = Instance(self.identifier, shared.clock, shared.limits, shared.tell, self._withdrawn, self._orphaned)
         self._alive.add(instance)
         instance.when_gone().addCallback(lambda _: self._gone(instance))
         return instance
