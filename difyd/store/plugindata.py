@@ -90,18 +90,19 @@ class PluginData:
         staged = self._objects.stage_blocking(place, value)  # the slow part, before the first statement begins the transaction
         try:
             before = self._size_blocking(place)
-            counted = storages.try_add_blocking(transaction, tenant, plugin_id, len(value) - before, limit)
-            if not counted or self._size_blocking(place) != before:  # from here on nobody else changes it
-                already = len(value) - before if counted else 0
-                self._count_blocking(transaction, tenant, plugin_id, len(value) - self._size_blocking(place), already, limit)
+            already = len(value) - before
+            counted = storages.try_add_blocking(transaction, tenant, plugin_id, already, limit)
+            if not counted or self._size_blocking(place) != before:
+                self._count_blocking(transaction, tenant, plugin_id, place, len(value), already if counted else 0, limit)
             staged.commit_blocking()
         except BaseException:
             staged.discard_blocking()
             raise
 
-    def _count_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, difference: int, already: int, limit: int) -> None:
-        """Count with a look at all rows; `already` is what this transaction has counted, from a size that was not the last one."""
+    def _count_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str, size: int, already: int, limit: int) -> None:
+        """Count with a look at all rows, and at the value once they are locked; `already` was counted from a size that was not the last."""
         usage = storages.lock_blocking(transaction, tenant, plugin_id)
+        difference = size - self._size_blocking(place)
         if difference > 0 and usage.size - already + difference > limit:
             raise QuotaExceeded
         storages.add_blocking(transaction, usage, difference - already)
