@@ -117,10 +117,9 @@ def _write(file: Path, content: bytes) -> None:
 @implementer(IPackages)
 @define(eq=False)
 class MemoryPackages:
-    """What the catalog would have: packages, and which of them are installed."""
+    """What the catalog would have; but it never tells what is installed, so that nothing is started or stopped unasked."""
 
     held: dict[PluginIdentifier, bytes] = field(factory=dict)
-    present: set[PluginIdentifier] = field(factory=set)
     declared: bytes = MANIFEST
 
     def add(self, name: str, files: Mapping[str, str | bytes | None] = {}) -> PluginIdentifier:
@@ -129,7 +128,8 @@ class MemoryPackages:
         return identifier
 
     async def installed(self) -> list[PluginIdentifier]:
-        return list(self.present)
+        await Deferred()
+        return []
 
     async def declaration(self, identifier: PluginIdentifier) -> Declaration:
         if identifier not in self.held:
