@@ -20,7 +20,7 @@ from difyd.runtime.local.runtime import LocalRuntimes
 from difyd.runtime.local.strays import kill_strays_blocking
 from difyd.runtime.local.surroundings import Surroundings
 from difyd.runtime.slots import Slots
-from difyd.runtime.supervisor import Local
+from difyd.runtime.starter import Local
 from difyd.store.threads import Threads
 
 

@@ -5,6 +5,8 @@ from typing import Final
 
 from attrs import define, field
 
+from difyd.entities.identifier import PluginIdentifier
+
 FIRST: Final = 1.0
 LONGEST: Final = 300.0
 """Seconds between two attempts: 1, 2, 4 ... 300."""
@@ -59,3 +61,21 @@ class Backoff:
     @property
     def given_up(self) -> bool:
         return self.failures >= GIVE_UP
+
+
+@define(eq=False)
+class Backoffs:
+    """One for each plugin that anybody asked about."""
+
+    _jitter: Callable[[], float]
+    _known: dict[PluginIdentifier, Backoff] = field(factory=dict, init=False)
+
+    def of(self, identifier: PluginIdentifier) -> Backoff:
+        backoff = self._known.get(identifier)
+        if backoff is None:
+            backoff = self._known[identifier] = Backoff(self._jitter)
+        return backoff
+
+    def forget(self, identifier: PluginIdentifier) -> None:
+        """It is gone: should it come back, it begins anew."""
+        self._known.pop(identifier, None)

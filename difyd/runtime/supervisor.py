@@ -6,7 +6,7 @@ not gone yet. Only the object that is in a place may leave it: a late end of one
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from attrs import frozen
@@ -22,23 +22,14 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import DaemonError, LaunchFailed, NoRuntime, ShuttingDown
 from difyd.runtime import hooks
-from difyd.runtime.backoff import Backoff
-from difyd.runtime.interfaces import ILauncher, IPackages, IPluginRuntime, IProgress, IRuntimes
+from difyd.runtime.backoff import Backoffs
+from difyd.runtime.interfaces import ILauncher, IPluginRuntime, IProgress, IRuntimes
 from difyd.runtime.launch import Launch
-from difyd.runtime.local.child import Command, IChildren
-from difyd.runtime.local.environment import BuildFailed, IEnvironments
-from difyd.runtime.local.instance import StartFailed
-from difyd.runtime.local.places import VENV
-from difyd.runtime.local.runtime import LocalRuntime, LocalRuntimes, Unavailable
-from difyd.runtime.local.surroundings import Surroundings
-from difyd.runtime.slots import Slots
+from difyd.runtime.local.runtime import LocalRuntime, Unavailable
+from difyd.runtime.starter import Local, Starter
 
 ROUND: Final = 30.0
 """Seconds between two looks at what is installed, from the end of one to the start of the next."""
-WAITING: Final = "installing heartbeat, waiting for plugin to be ready..."
-WAITING_EVERY: Final = 5.0
-NOT_READY: Final = "timed out on waiting for plugin to be ready after {}, please contract the administrator to check the logs"
-"""Spelled as clients know it."""
 
 
 @frozen
@@ -49,21 +40,6 @@ class Patience:
     """PLUGIN_STARTUP_WAIT: how long a call is held for a plugin that is not up."""
     ready: float
     """PYTHON_ENV_INIT_TIMEOUT: how long a launch waits for the first heartbeat, once the environment is there."""
-
-
-@frozen
-class Local:
-    """What it takes to run plugins on this node; a node of another platform has none of it."""
-
-    packages: IPackages
-    environments: IEnvironments
-    runtimes: LocalRuntimes
-    surroundings: Surroundings
-    builds: Slots
-    """PLUGIN_LOCAL_LAUNCHING_CONCURRENT: environments that are made at the same time."""
-    children: IChildren
-    clean: Callable[[], Awaitable[None]]
-    """Sweeps what an earlier daemon has left; called once, at the start."""
 
 
 @implementer(IRuntimes, ILauncher)
@@ -79,13 +55,14 @@ class Supervisor(Service):
 
     def __init__(self, clock: IReactorTime, local: Local | None, patience: Patience, events: hooks.Hooks, jitter: Callable[[], float]) -> None:
         self.hooks = events
-        self._clock, self._local, self._patience, self._jitter = clock, local, patience, jitter
+        self._clock, self._local, self._patience = clock, local, patience
         self._running: dict[PluginIdentifier, LocalRuntime] = {}
         self._launches: dict[PluginIdentifier, Launch] = {}
         self._retiring: set[LocalRuntime] = set()
         self._shadows: dict[tuple[str, str], IPluginRuntime] = {}
         self._reserved: Counter[PluginIdentifier] = Counter()
-        self._backoffs: dict[PluginIdentifier, Backoff] = {}
+        self._backoffs = Backoffs(jitter)
+        self._starter = None if local is None else Starter(clock, local, patience.ready, events.tell, self._backoffs)
         self._background = Background()
         self._closing = False
 
@@ -149,7 +126,9 @@ class Supervisor(Service):
         try:
             return await Deferred.fromCoroutine(self._demand(self._local, identifier)).addTimeout(self._patience.startup, self._clock)
         except TimeoutError:
-            raise NoRuntime(self._cause_of(identifier) or f"the plugin was not ready within {self._patience.startup:g} seconds") from None
+            raise NoRuntime(
+                self._backoffs.of(identifier).cause or f"the plugin was not ready within {self._patience.startup:g} seconds"
+            ) from None
         except (Unavailable, DaemonError) as why:
             raise NoRuntime(str(why)) from why
 
@@ -159,7 +138,7 @@ class Supervisor(Service):
         if runtime is None:
             launch = self._launches.get(identifier)
             if launch is None or launch.over:
-                backoff = self._backoff(identifier)
+                backoff = self._backoffs.of(identifier)
                 if backoff.wait(self._clock.seconds()):
                     raise Unavailable(backoff.cause)
                 launch = await self._launch(local, identifier)
@@ -169,9 +148,6 @@ class Supervisor(Service):
         await runtime.when_available()
         return runtime
 
-    def _cause_of(self, identifier: PluginIdentifier) -> str:
-        return self._backoffs[identifier].cause if identifier in self._backoffs else ""
-
     # launches (ILauncher) -------------------------------------------------------------------------------------------------------------
 
     async def launch(self, identifier: PluginIdentifier, progress: IProgress) -> None:
@@ -179,12 +155,12 @@ class Supervisor(Service):
             raise LaunchFailed(f"failed to launch plugin: {ShuttingDown() if self._closing else 'this node runs no plugins'}")
         runtime = self._running.get(identifier)
         if runtime is not None:
-            self._backoff(identifier).reset()
+            runtime.try_now()
             await self._wait_until_available(runtime)
             return
         launch = self._launches.get(identifier)
         if launch is None or launch.over:
-            self._backoff(identifier).reset()
+            self._backoffs.of(identifier).reset()
             launch = await self._launch(self._local, identifier)
         launch.hasten()
         await launch.join(progress)
@@ -194,7 +170,8 @@ class Supervisor(Service):
         try:
             await Deferred.fromCoroutine(runtime.when_available()).addTimeout(self._patience.ready, self._clock)
         except (Unavailable, TimeoutError) as why:
-            raise LaunchFailed(f"failed to launch plugin: {why or self._cause_of(runtime.identifier)}") from why
+            cause = self._backoffs.of(runtime.identifier).cause if isinstance(why, TimeoutError) else str(why)
+            raise LaunchFailed(f"failed to launch plugin: {cause}") from why
 
     def reserve(self, identifier: PluginIdentifier) -> None:
         self._reserved[identifier] += 1
@@ -207,7 +184,7 @@ class Supervisor(Service):
     def retire(self, identifier: PluginIdentifier) -> None:
         if self._local is None or identifier in self._reserved:
             return  # whoever installs it just now decides at the end; the watch looks too
-        self._backoffs.pop(identifier, None)
+        self._backoffs.forget(identifier)
         if (launch := self._launches.get(identifier)) is not None:
             launch.give_up("it was uninstalled meanwhile")
         runtime = self._running.pop(identifier, None)
@@ -236,73 +213,18 @@ class Supervisor(Service):
                 return old
             await old.when_over()
         launch = self._launches[identifier] = Launch(identifier, local.builds.slot())
-        launch.begin(self._bring_up(local, launch))
+        launch.begin(self._bring_up(launch))
         return launch
 
-    async def _bring_up(self, local: Local, launch: Launch) -> LocalRuntime:
-        """Everything from the package to the first heartbeat. Raises LaunchFailed; then, and when it is cancelled, nothing of it is left."""
-        identifier = launch.identifier
-        self.hooks.tell(hooks.Starting(identifier))
+    async def _bring_up(self, launch: Launch) -> LocalRuntime:
+        assert self._starter is not None
         try:
-            runtime = await self._prepare(local, launch)
-            await self._first_start(runtime, launch)
-            if launch.over:  # given up in the very turn in which the plugin became ready
-                await runtime.stop(drain=False)
-                raise CancelledError
-        except CancelledError:
-            raise
-        except LaunchFailed as why:
-            self._failed(identifier, str(why))
-            raise
-        except DaemonError as why:  # of the catalog: no declaration, no package
-            self._failed(identifier, str(why))
-            raise LaunchFailed(f"failed to launch plugin: {why}") from why
-        except Exception as why:
-            self.log.failure("launching {identifier} failed", identifier=str(identifier))
-            self._failed(identifier, repr(why))
-            raise LaunchFailed(f"failed to launch plugin: {why!r}") from why
+            runtime = await self._starter.bring_up(launch)
         finally:
-            del self._launches[identifier]
-        self._running[identifier] = runtime
+            del self._launches[launch.identifier]
+        self._running[launch.identifier] = runtime
         self.hooks.tell(hooks.Ready(runtime))
         return runtime
-
-    async def _prepare(self, local: Local, launch: Launch) -> LocalRuntime:
-        declaration = await local.packages.declaration(launch.identifier)
-        runner = declaration.view.meta.runner
-        if runner.language != "python":
-            raise LaunchFailed(f"failed to launch plugin: unsupported language: {runner.language}\nfailed to init environment")
-        try:
-            directory = await local.environments.prepare(launch.identifier, launch, launch.slot)
-        except BuildFailed as why:
-            raise LaunchFailed(f"failed to launch plugin: {why}\nfailed to init environment") from why
-        arguments = (str(directory / VENV / "bin" / "python"), "-m", runner.entrypoint)
-        command = Command(arguments, directory, local.surroundings.plugin())
-        return local.runtimes.make(launch.identifier, declaration, command, self._backoff(launch.identifier))
-
-    async def _first_start(self, runtime: LocalRuntime, launch: Launch) -> None:
-        launch.on_haste(runtime.hasten)
-        launch.remind(self._clock, WAITING_EVERY, WAITING)
-        limit = self._patience.ready
-        try:
-            await Deferred.fromCoroutine(runtime.start()).addTimeout(limit, self._clock)
-        except Exception as why:  # also when it is cancelled: nothing of it may be left
-            await runtime.stop(drain=False)
-            if isinstance(why, StartFailed):
-                raise LaunchFailed(f"failed to launch plugin: {why}") from why
-            if isinstance(why, TimeoutError):
-                raise LaunchFailed(NOT_READY.format(go_duration(limit))) from why
-            raise
-
-    def _failed(self, identifier: PluginIdentifier, cause: str) -> None:
-        self._backoff(identifier).failed(self._clock.seconds(), cause)
-        self.hooks.tell(hooks.StartFailed(identifier, cause))
-
-    def _backoff(self, identifier: PluginIdentifier) -> Backoff:
-        backoff = self._backoffs.get(identifier)
-        if backoff is None:
-            backoff = self._backoffs[identifier] = Backoff(self._jitter)
-        return backoff
 
     # the watch over what is installed -------------------------------------------------------------------------------------------------
 
@@ -344,8 +266,8 @@ class Supervisor(Service):
     def _is_due(self, identifier: PluginIdentifier) -> bool:
         if identifier in self._running or identifier in self._launches or identifier in self._reserved:
             return False
-        backoff = self._backoffs.get(identifier)
-        return backoff is None or not (backoff.given_up or backoff.wait(self._clock.seconds()))
+        backoff = self._backoffs.of(identifier)
+        return not (backoff.given_up or backoff.wait(self._clock.seconds()))
 
     # debugging connections ------------------------------------------------------------------------------------------------------------
 
@@ -372,12 +294,3 @@ class Supervisor(Service):
     def runtimes(self) -> list[LocalRuntime]:
         """All that are in service."""
         return list(self._running.values())
-
-
-def go_duration(seconds: float) -> str:
-    """Whole seconds as the reference writes durations: `45s`, `2m0s`, `1h0m5s`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -19,7 +19,8 @@ from difyd.runtime.local.child import Exit
 from difyd.runtime.local.environment import BuildFailed, IEnvironments
 from difyd.runtime.local.surroundings import Surroundings
 from difyd.runtime.slots import Slot, Slots
-from difyd.runtime.supervisor import WAITING, Local, Patience, Supervisor, go_duration
+from difyd.runtime.starter import WAITING, Local, go_duration
+from difyd.runtime.supervisor import Patience, Supervisor
 from tests.invoke.fakes import MemoryRuntime
 from tests.runtime.house import DECLARATION, MemorySession, Stage
 
@@ -265,6 +266,19 @@ class Finding(SupervisorCase):
         self.find().addErrback(lambda _: None)
         self.fails()
         self.up()
+
+    def test_install_of_one_that_fails(self) -> None:
+        """An install of a plugin that runs for others, but does not start any more just now, has it tried at once."""
+        self.up()
+        self.children.last.ends(KILLED)
+        self.stage.turn()
+        self.fails()
+        self.failureResultOf(self.find(), NoRuntime)
+        launched = self.launch()
+        self.stage.turn()
+        self.assertEqual(len(self.children.made), 3)
+        self.ready()
+        self.successResultOf(launched)
 
     def test_caller_leaves(self) -> None:
         """A caller that leaves does not end the start of an installed plugin."""

@@ -6,7 +6,6 @@ from typing import Final
 from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -93,6 +92,8 @@ class LocalRuntime:
     _urgent: bool = field(default=False, init=False)
     _hopeless: bool = field(default=False, init=False)
     """The next attempt is too far away to wait for."""
+    _pausing: IDelayedCall | None = field(default=None, init=False)
+    """The end of the pause before the next attempt."""
     _idle_check: IDelayedCall | None = field(default=None, init=False)
 
     # calls ----------------------------------------------------------------------------------------------------------------------------
@@ -133,6 +134,14 @@ class LocalRuntime:
         self._urgent = True
         if self._slot is not None:
             self._slot.hasten()
+
+    def try_now(self) -> None:
+        """Somebody installs the plugin just now: earlier failures count no more, and the next attempt is not waited for."""
+        self._backoff.reset()
+        self._hopeless = False
+        pausing, self._pausing = self._pausing, None
+        if pausing is not None:
+            pausing.reset(0)
 
     def _open_now(self, session: ISession) -> Channel | None:
         """On the instance with the fewest open calls."""
@@ -234,7 +243,7 @@ class LocalRuntime:
             if hopeless:
                 self._tell_waiting(self._backoff.cause)
             if delay:
-                await deferLater(self._shared.clock, delay)
+                await self._pause(delay)
             self._hopeless = False
             try:
                 return await self._attempt()
@@ -242,6 +251,14 @@ class LocalRuntime:
                 delay = self._backoff.failed(self._shared.clock.seconds(), str(why))
                 self._mourned, hopeless = None, True
         return None
+
+    async def _pause(self, seconds: float) -> None:
+        over: Deferred[None] = Deferred(lambda _: pausing.cancel())
+        pausing = self._pausing = self._shared.clock.callLater(seconds, over.callback, None)
+        try:
+            await over
+        finally:
+            self._pausing = None
 
     async def _attempt(self) -> Instance:
         """Start one process; returns it when it is ready. Raises StartFailed."""
