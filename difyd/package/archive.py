@@ -152,7 +152,7 @@ def clean(path: str) -> str:
 
 
 class _Bounded(io.RawIOBase):
-    """A file under the library's reads: the central directory, whose size the archive itself states, must not be a huge one."""
+    """A file under the library's hands: what the archive states about sizes and places must make sense before it is followed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -163,6 +163,8 @@ class _Bounded(io.RawIOBase):
         return self._file.read(size if size >= 0 else _MAX_DIRECTORY)  # without a size: the comment at the end, at most 64 KiB
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("an entry lies before the beginning of the archive")
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -179,7 +181,7 @@ def _open(file: BinaryIO) -> zipfile.ZipFile:
     try:
         # latin-1 gives the bytes of names without the UTF-8 flag back unchanged
         return zipfile.ZipFile(_Bounded(file), metadata_encoding="latin-1")
-    except (*_BROKEN, OSError) as why:  # OSError: a place before the file's beginning
+    except _BROKEN as why:
         raise UnreadablePackage(NOT_A_ZIP) from why
 
 

@@ -1,5 +1,7 @@
 """Archives that anybody may have made are read within bounds, or refused with the words that clients know."""
 
+import contextlib
+import io
 import os
 import shutil
 import struct
@@ -8,7 +10,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difyd.package.archive import MAX_ENTRIES, Archive, checksum, clean
@@ -19,6 +21,18 @@ VECTOR = {"manifest.yaml": b"version: 0.0.1\n", "_assets/icon.svg": b"<svg/>", "
 VECTOR_CHECKSUM = "2bb568e04ad458bb43aeef5eeac60207a130d1c631690aae847913b2587c27ba"
 NAMES = st.text("ab.é漢- ", min_size=1, max_size=6).filter(lambda name: name not in (".", "..") and name.strip("."))
 FILES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=300), max_size=8)
+
+
+def _small() -> bytes:
+    """An archive of 400 bytes, to be damaged."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("manifest.yaml", "_assets/icon.svg", "ü"):
+            archive.writestr(zipfile.ZipInfo(name), b"content of " + name.encode())
+    return data.getvalue()
+
+
+DAMAGED = _small()
 
 
 class ReadingTests(PackageCase):
@@ -36,6 +50,7 @@ class ReadingTests(PackageCase):
             warnings.simplefilter("ignore")  # the library finds duplicate names odd
             return entries(self.scratch() / "a.zip", files, compression=compression)
 
+    @settings(deadline=None)
     @given(FILES, st.booleans())
     def test_round_trip(self, files: dict[str, bytes], stored: bool) -> None:
         """What was packed is read again, byte by byte and in its order."""
@@ -128,6 +143,19 @@ class ReadingTests(PackageCase):
             path.write_bytes(data)
             self.assertTrue(self.refused(path).startswith("read z: "))
 
+    @settings(deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
+    def test_any_damage(self, changes: list[tuple[int, int]], shorter: bool) -> None:
+        """Whatever byte is wrong, the archive is read or refused, never anything else."""
+        data = bytearray(DAMAGED)
+        for place, value in changes:
+            if shorter:
+                del data[place % len(data)]
+            else:
+                data[place % len(data)] = value
+        with contextlib.suppress(UnreadablePackage), Archive.open_blocking(io.BytesIO(data)) as archive:
+            archive.digests()
+
     def test_too_many_entries(self) -> None:
         """An archive of very many files is refused."""
         files = [(f"f{number}", b"") for number in range(MAX_ENTRIES + 1)]
@@ -155,6 +183,7 @@ class ChecksumTests(PackageCase):
         with Archive.open_blocking(path) as archive:
             self.assertEqual(checksum(archive.digests()), VECTOR_CHECKSUM)
 
+    @settings(deadline=None)
     @given(st.dictionaries(NAMES, st.binary(min_size=32, max_size=32), max_size=6), st.randoms())
     def test_any_order(self, digests: dict[str, bytes], random: object) -> None:
         """The checksum does not depend on the order, and changes with any name or content."""
