@@ -12,7 +12,7 @@ from difyd.package.archive import checksum
 from difyd.package.assets import FOLDER, icons
 from difyd.package.directory import PluginDirectory
 from difyd.package.documents.source import lines
-from difyd.package.documents.yaml import YamlSource
+from difyd.package.documents.yaml_source import YamlSource
 from difyd.package.errors import UnpackablePlugin, UnreadablePackage
 from difyd.package.kinds import KINDS
 from difyd.package.loader import MANIFEST_PATH, load

@@ -6,7 +6,7 @@ from attrs import define, field
 
 from difyd.package.documents.nodes import BadYaml
 from difyd.package.documents.source import Unfit
-from difyd.package.documents.yaml import YamlSource
+from difyd.package.documents.yaml_source import YamlSource
 from difyd.package.errors import UnreadablePackage
 from difyd.package.kinds import KINDS
 from difyd.package.manifest import MANIFEST_FILE, kinds_of

@@ -6,7 +6,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from difyd.package.assets import Remapped, remap
-from difyd.package.documents import json
+from difyd.package.documents.json_source import JsonSource, parse
 from difyd.package.documents.source import Problem, Unfit
 from difyd.package.errors import InvalidDeclaration
 from difyd.package.kinds import BY_NAME
@@ -62,9 +62,9 @@ def complete_model(data: bytes) -> dict[str, Any]:
 
 
 def _read(kind: Type, data: bytes) -> Any:
-    source = json.JsonSource()
+    source = JsonSource()
     try:
-        value = read_value(kind, source, json.parse(data))
+        value = read_value(kind, source, parse(data))
         problems = tuple(kind.check(value))
     except ValueError as why:
         raise InvalidDeclaration(f"it is no JSON: {why}") from why

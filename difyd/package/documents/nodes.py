@@ -3,7 +3,7 @@ A YAML file as a tree whose scalars keep their text (package-format 4).
 
 libyaml parses; what its events mean is decided later, by the type that is wanted. The tree is bounded while it grows: depth, and the number of
 nodes over all files of a package. An alias is the anchored node itself, so that a bomb costs nothing here; what reading it would cost is the
-reader's to count (`difyd.package.documents.yaml`).
+reader's to count (`difyd.package.documents.yaml_source`).
 """
 
 from collections.abc import Iterable

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.package.documents.json import JsonSource, parse
+from difyd.package.documents.json_source import JsonSource, parse
 from difyd.package.documents.source import Unfit
 from difyd.package.schema.types import Anything, Field, Flag, Integer, ListOf, Number, Optional, Price, Record, Text, Time, read_value
 

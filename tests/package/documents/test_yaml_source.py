@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.package.documents.nodes import MAX_DEPTH, MAX_NODES, BadYaml
 from difyd.package.documents.source import Unfit
-from difyd.package.documents.yaml import YamlSource
+from difyd.package.documents.yaml_source import YamlSource
 from difyd.package.schema.types import (
     Anything,
     Field,
