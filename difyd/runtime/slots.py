@@ -1,8 +1,6 @@
 """A bounded number of places for work that is costly to do all at once, and a queue before them in which some go first."""
 
 from collections import deque
-from typing import Self
-
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
@@ -21,7 +19,7 @@ class Slots:
     _patient: deque["Slot"] = field(factory=deque, init=False)
 
     def slot(self, *, urgent: bool = False) -> "Slot":
-        """A claim to a place, to be used once: `await slot.take()`, and `slot.leave()` in the end; or as an async context manager."""
+        """A claim to a place, to be used once: `await slot.take()`, and `slot.leave()` in the end."""
         return Slot(self, urgent)
 
     @property
@@ -83,13 +81,6 @@ class Slot:
         if self._holding:
             self._holding = False
             self._slots._leave()
-
-    async def __aenter__(self) -> Self:
-        await self.take()
-        return self
-
-    async def __aexit__(self, *reason: object) -> None:
-        self.leave()
 
     def _served(self) -> None:
         waiter, self._waiter = self._waiter, None

@@ -121,7 +121,7 @@ class Ownership(PlacesCase):
         owner = Owner.this(self.root)
         self.assertEqual(Owner.parse(owner.mark), owner)
         self.assertTrue(owner.lives_blocking())
-        self.assertFalse(Owner(owner.pid, owner.started - 1, owner.root).lives_blocking())
+        self.assertFalse(Owner(owner.pid, owner.started - 1000, owner.root).lives_blocking())
         self.assertFalse(Owner(999999999, owner.started, owner.root).lives_blocking())
 
     def test_no_mark(self) -> None:

@@ -66,12 +66,15 @@ class MemoryEnvironments:
     fails: str = ""
 
     async def prepare(self, identifier: PluginIdentifier, progress: IProgress, slot: Slot) -> Path:
-        async with slot:
+        await slot.take()
+        try:
             progress.info("Resolved 3 packages")
             if self.held is not None:
                 await self.held
             if self.fails:
                 raise BuildFailed(self.fails)
+        finally:
+            slot.leave()
         return Path("/root", identifier.directory)
 
     async def remove(self, identifier: PluginIdentifier) -> None:

@@ -6,6 +6,7 @@ dies, at whatever moment, leaves nothing that could be taken for an environment.
 it is.
 """
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,9 @@ from difyd.store.threads import Threads
 
 BUILD_LIMIT: Final = 600.0
 """Seconds for one build, from the unpacking to the last compiled file; an install job may end it sooner (4.6, 14.14)."""
+
+
+_CREDENTIALS: Final = re.compile(r"://[^/\s@]*@")
 
 
 class BuildFailed(InternalError):
@@ -93,8 +97,14 @@ class Environments:
         await lock.acquire()
         try:
             if not await self._threads.run(_is_usable_blocking, directory):
-                async with slot:
+                place = slot.take()
+                if not place.called:
+                    progress.info("waiting for other builds to finish")
+                try:
+                    await place
                     await self._build(identifier, progress)
+                finally:
+                    slot.leave()
         finally:
             lock.release()
         return directory
@@ -194,7 +204,7 @@ class _Build:
         if search.found is None:
             self._progress.info(f"no Python {finder.wanted} on this machine, trying to download one")
         arguments = self._settings.installer.create(search.found.path if search.found else finder.wanted)
-        said = await self._tool(arguments, self._surroundings.inherited())
+        said = await self._tool(arguments, self._surroundings.inherited(), limited=search.found is not None)
         if not said.how.clean:
             looked_at = f"; looked for Python {finder.wanted} in vain at: {', '.join(search.looked_at)}" if search.found is None else ""
             text = f"failed to create virtual environment: failed to create virtual environment: {_status(said.how)}, output: "
@@ -292,7 +302,8 @@ def _finish_blocking(tree: Path, place: Path) -> None:
 def _write_log_blocking(log: Path, why: _StepFailed) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     said = why.said
-    log.write_bytes(f"{' '.join(why.command)}\n{why}\n\n".encode() + said.output + said.errors)
+    command = _CREDENTIALS.sub("://", " ".join(why.command))
+    log.write_bytes(f"{command}\n{why}\n\n".encode() + said.output + said.errors)
 
 
 def _delete_blocking(directory: Path) -> None:

@@ -80,7 +80,7 @@ class Guard(Service):
     def _start(self) -> None:
         self._will = _Will(self)
         arguments = [sys.executable, "-I", "-S", PROGRAM, f"{VARIABLE}={self._mark}"]
-        self._process.spawnProcess(self._will, arguments[0], arguments, env={}, childFDs={0: "w", 1: 1, 2: 2})
+        self._process.spawnProcess(self._will, arguments[0], arguments, env={}, childFDs={0: "w"})
         for group in self._groups:
             self._will.write(b"+%d\n" % group)
 

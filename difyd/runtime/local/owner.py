@@ -8,6 +8,8 @@ import psutil
 from attrs import frozen
 
 VARIABLE: Final = "DIFYD_OWNER"
+SLACK: Final = 500
+"""Hundredths of a second by which a start may seem to move, since systems tell it by a clock that is set now and then."""
 
 
 @frozen
@@ -42,7 +44,7 @@ class Owner:
 
     def lives_blocking(self) -> bool:
         try:
-            return _started(psutil.Process(self.pid)) == self.started
+            return abs(_started(psutil.Process(self.pid)) - self.started) <= SLACK
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
