@@ -1,6 +1,7 @@
 """A bounded number of places for work that is costly to do all at once, and a queue before them in which some go first."""
 
 from collections import deque
+
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
