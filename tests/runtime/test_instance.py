@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.errors import WriteFailed
 from difyd.runtime import hooks
+from difyd.runtime.local.channel import Channel
 from difyd.runtime.local.child import Exit, Stream
-from difyd.runtime.local.instance import Channel, Instance, Limits, NotTaken, StartFailed
+from difyd.runtime.local.instance import Instance, Limits, NotTaken, StartFailed
 from tests.runtime.children import HEARTBEAT, MemoryChildren
 from tests.runtime.house import COMMAND, IDENTIFIER, MemorySession, message
 

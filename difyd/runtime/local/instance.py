@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import Final
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,17 +15,14 @@ from zope.interface import implementer
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import ConnectionClosed, WriteFailed
 from difyd.runtime import hooks
-from difyd.runtime.interfaces import IChannel, ISession
+from difyd.runtime.interfaces import ISession
+from difyd.runtime.local.channel import Channel
 from difyd.runtime.local.child import Command, Exit, IChild, IChildListener, IChildren, Stream
 from difyd.runtime.local.life import Life, new_life
-from difyd.runtime.local.tail import Allowance, Tail
+from difyd.runtime.local.tail import Allowance, ErrorStream
 from difyd.runtime.sessions import IPluginListener, Sessions
-from difyd.wire.lines import Line, LineBuffer, TooLong
+from difyd.wire.lines import Line, LineBuffer
 
-ERROR_LINE: Final = 64 * 1024
-"""Bytes of one line on standard error; of a longer one the beginning is kept."""
-SHOWN: Final = 1024
-"""Bytes of a line that the log shows."""
 BROKEN: Final = 1.0
 """Seconds that a process which has closed a pipe may go on: most are about to exit, with something still to say."""
 SECOND_LOOK: Final = 5.0
@@ -62,42 +59,6 @@ class NotTaken(Exception):
     """A call has certainly not reached this process and may be given to another."""
 
 
-@implementer(IChannel)
-@define(eq=False)
-class Channel:
-    """One call on one process; on another one, if the first died before it had read the request."""
-
-    session: ISession
-    _instance: "Instance | None"
-    _request: int
-    """Where in all that was written to the process the request begins."""
-    closed: bool = field(default=False, init=False)
-
-    def send(self, line: bytes) -> None:
-        if self._instance is not None:
-            self._instance.send(line)
-
-    def room(self) -> Deferred[None]:
-        return succeed(None) if self._instance is None else self._instance.room()
-
-    def close(self) -> None:
-        self.closed = True
-        if self._instance is not None:
-            self._instance.close(self.session)
-
-    def unread(self, taken: int) -> bool:
-        """Has a process that took so many bytes certainly not seen anything of the request?"""
-        return self._request >= taken
-
-    def detach(self) -> None:
-        """Its process is gone."""
-        self._instance = None
-
-    def move_to(self, other: "Channel") -> None:
-        """The same call was opened again, as `other`; from now on this one stands for it."""
-        self._instance, self._request = other._instance, other._request
-
-
 @implementer(IChildListener, IPluginListener)
 @define(eq=False)
 class Instance:
@@ -128,10 +89,8 @@ class Instance:
     _life: Life = field(init=False)
     _child: IChild | None = field(default=None, init=False)
     _lines: LineBuffer = field(init=False)
-    _error_lines: LineBuffer = field(factory=lambda: LineBuffer(ERROR_LINE), init=False)
-    _tail: Tail = field(factory=Tail, init=False)
+    _errors: ErrorStream = field(init=False)
     _printed: Allowance = field(factory=Allowance, init=False)
-    _errors: Allowance = field(factory=Allowance, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
     _started: float = field(default=0.0, init=False)
     _ready: float | None = field(default=None, init=False)
@@ -152,6 +111,7 @@ class Instance:
     def __attrs_post_init__(self) -> None:
         self.sessions = Sessions(self, self._limits.line)
         self._lines = LineBuffer(self._limits.line)
+        self._errors = ErrorStream(lambda text: self._tell(hooks.InstanceErrorLine(self.identifier, self.name, text)))
         self._life = new_life(self)
 
     # for the runtime ------------------------------------------------------------------------------------------------------------------
@@ -259,13 +219,13 @@ class Instance:
 
     def errors(self, data: bytes) -> None:
         self._heard = self._clock.seconds()
-        self._note(self._error_lines.feed(data))
+        self._errors.feed(data, self._heard)
 
     def closed(self, stream: Stream) -> None:
         if stream is Stream.OUTPUT:
             self._route(self._lines.end())
         if stream is Stream.ERRORS:
-            self._note(self._error_lines.end())
+            self._errors.end(self._clock.seconds())
         else:
             self._life.broken()
 
@@ -298,14 +258,6 @@ class Instance:
         except Exception:  # a bug of ours in one line must not end the reading, and with it the plugin
             self.log.failure("lines of {identifier} could not be handled", identifier=str(self.identifier), instance=self.name)
 
-    def _note(self, lines: list[Line]) -> None:
-        now = self._clock.seconds()
-        for line in lines:
-            text = line.head if isinstance(line, TooLong) else line
-            self._tail.add(text, now)
-            if self._errors.take(now):
-                self._tell(hooks.InstanceErrorLine(self.identifier, self.name, _readable(text, self._errors.dropped())))
-
     # what the plugin says beside its answers (IPluginListener) ------------------------------------------------------------------------
 
     def heartbeat(self) -> None:
@@ -319,8 +271,9 @@ class Instance:
         self._tell(hooks.InstanceComplained(self.identifier, self.name, detail))
 
     def printed(self, text: bytes) -> None:
-        if self._printed.take(self._clock.seconds()):
-            self._tell(hooks.InstancePrinted(self.identifier, self.name, _readable(text, self._printed.dropped())))
+        shown = self._printed.pass_on(text, self._clock.seconds())
+        if shown is not None:
+            self._tell(hooks.InstancePrinted(self.identifier, self.name, shown))
 
     # deeds of the machine (life.Deeds) ------------------------------------------------------------------------------------------------
 
@@ -353,6 +306,7 @@ class Instance:
 
     def fail_calls(self) -> None:
         self._emptied = None
+        self._channels.clear()
         self.sessions.fail(ConnectionClosed())
 
     def terminate(self) -> None:
@@ -387,7 +341,7 @@ class Instance:
         return 0 if self._child is None else self._child.pid
 
     def _words(self) -> str:
-        return self._tail.text(self._clock.seconds())
+        return self._errors.last_words(self._clock.seconds())
 
     def _signal(self, number: Signals) -> None:
         assert self._child is not None  # one that could not be spawned has no life to be ended
@@ -433,8 +387,3 @@ def _silence(identifier: PluginIdentifier, seconds: float) -> str:
 
 def _with_words(text: str, words: str) -> str:
     return f"{text}: {words}" if words else text
-
-
-def _readable(line: bytes, dropped: int) -> str:
-    text = line[:SHOWN].decode(errors="replace")
-    return f"{text} (and {dropped} lines before it that were left out)" if dropped else text

@@ -17,8 +17,9 @@ from difyd.errors import ConnectionClosed, WriteFailed
 from difyd.runtime import hooks
 from difyd.runtime.backoff import Backoff
 from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
+from difyd.runtime.local.channel import Channel
 from difyd.runtime.local.child import Command, IChildren
-from difyd.runtime.local.instance import Channel, Instance, Limits, NotTaken, StartFailed
+from difyd.runtime.local.instance import Instance, Limits, NotTaken, StartFailed
 from difyd.runtime.slots import Slot, Slots
 
 LONG_START: Final = 10.0
