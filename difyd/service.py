@@ -49,6 +49,7 @@ from difyd.catalog.tasks import Tasks
 from difyd.catalog.turns import Turns
 from difyd.catalog.uninstalls import Uninstalls
 from difyd.catalog.uploads import Uploads
+from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.invoker import Invoker
 from difyd.lifecycle import Signals, Staged
 from difyd.package.policy import Policy
@@ -145,7 +146,9 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     to_dify = DifyConnections(reactor, settings.dify_invocation_connection_idle_timeout)
     inner_api = make_inner_api(reactor, settings, to_dify)
     callbacks = Callbacks(reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store)))
-    invoker = Invoker(reactor, callbacks, settings.plugin_max_execution_timeout, settings.plugin_idle_execution_timeout, metrics)
+    invoker = Invoker(
+        reactor, callbacks, Deadlines(reactor, settings.plugin_max_execution_timeout), settings.plugin_idle_execution_timeout, metrics
+    )
 
     node = uuid4().hex
     turns = Turns(reactor, store.leases)

@@ -1,9 +1,9 @@
 """One call to a plugin: who asks, of whom, for what. Made once by `difyd.invoke`, read by whatever serves the call."""
 
+from os import urandom
 from typing import Final
 
-from attrs import field, frozen
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
@@ -11,9 +11,12 @@ from difyd.entities.identifier import PluginIdentifier
 NOTHING: Final = Raw(b"null")
 
 
-@frozen(eq=False)
-class Call:
-    """The facts of a session (local-runtime 8.1)."""
+class Call(Struct, frozen=True, eq=False):
+    """
+    The facts of a session (local-runtime 8.1).
+
+    A struct, since one is made for every call: attrs sets the fields of a frozen class one by one.
+    """
 
     session: str
     """UUID, new for each call."""
@@ -21,7 +24,7 @@ class Call:
     user: str
     """"" for webhooks."""
     identifier: PluginIdentifier
-    declaration: Declaration = field(repr=False)
+    declaration: Declaration
     access: str
     """The access type: `tool`, `model`, `endpoint`, …"""
     action: str
@@ -29,7 +32,16 @@ class Call:
     message_id: str | None = None
     app_id: str | None = None
     endpoint_id: str | None = None
-    context: Raw = field(default=NOTHING, repr=False)
+    context: Raw = NOTHING
     """A JSON object or null, opaque."""
     traceparent: str = ""
     """W3C header for the calls that this one causes; "" when the request brought none."""
+
+    def __repr__(self) -> str:
+        return f"<call {self.session} of {self.identifier.text}: {self.action}>"
+
+
+def new_session_id() -> str:
+    """A random UUID (version 4), at a third of the price of the uuid module's."""
+    digits = urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"

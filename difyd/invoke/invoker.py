@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw, Struct
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from difyd.callback.interfaces import ICallbacks
-from difyd.entities.call import NOTHING, Call
+from difyd.entities.call import NOTHING, Call, new_session_id
 from difyd.errors import BadRequest, KilledByTimeout, ShuttingDown
 from difyd.invoke.actions import Action
 from difyd.invoke.answers import IAnswer
+from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.fields import Members, WrongMembers
 from difyd.invoke.session import Session
 from difyd.runtime.interfaces import IPluginRuntime
@@ -76,12 +75,10 @@ def decode_request(action: Action, body: bytes) -> Request:
 class Invoker:
     """Opens a session on a runtime, waits for its end, closes it."""
 
-    log = Logger()
-
     _clock: IReactorTime
     _callbacks: ICallbacks
-    _limit: float
-    """Seconds that a call may take in all, `PLUGIN_MAX_EXECUTION_TIMEOUT`."""
+    _deadlines: Deadlines
+    """How long a call may take in all, `PLUGIN_MAX_EXECUTION_TIMEOUT`."""
     _silence: float = 0
     """Seconds without a chunk after which a call is over, `PLUGIN_IDLE_EXECUTION_TIMEOUT`; 0 for no such limit."""
     _metrics: Metrics = field(factory=NoMetrics)
@@ -105,7 +102,7 @@ class Invoker:
         """
         body = request.body
         call = Call(
-            session=str(uuid4()),
+            session=new_session_id(),
             tenant=tenant,
             user=body.user_id or "",
             identifier=runtime.identifier,
@@ -130,7 +127,8 @@ class Invoker:
             session.attach(await runtime.open(session))
             if self._silence:
                 session.watch(self._clock, self._silence)
-            await self._finished(session)
+            self._deadlines.add(session)
+            await session.finished
         except CancelledError:
             status = "client_disconnect"
             raise
@@ -139,6 +137,7 @@ class Invoker:
             raise
         finally:
             self._open.discard(session)
+            self._deadlines.remove(session)
             session.close()
             count.ended(status, self._clock.seconds() - began)
             self._metrics.sessions(len(self._open))
@@ -150,14 +149,3 @@ class Invoker:
         count = self._metrics.calls(call.identifier.plugin_id, call.access, runtime.kind.value, call.action)
         count.began()
         return count
-
-    def _finished(self, session: Session) -> Deferred[None]:
-        def expired(_: object, seconds: float) -> None:
-            self.log.warn(
-                "{identifier} did not end its answer to {action} within {seconds} s; PLUGIN_MAX_EXECUTION_TIMEOUT sets the limit",
-                identifier=session.call.identifier.text, action=session.call.action, session=session.id, tenant=session.call.tenant,
-                seconds=seconds,
-            )  # fmt: skip
-            raise KilledByTimeout
-
-        return session.finished.addTimeout(self._limit, self._clock, onTimeoutCancel=expired)

@@ -7,6 +7,7 @@ from attrs import define, field
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from difyd.callback.interfaces import ICallbacks
@@ -30,6 +31,8 @@ class Session:
     `finished` fires when the plugin has ended its answer and fails with the reason when the call is over for another one; nothing that
     arrives after that is looked at.
     """
+
+    log = Logger()
 
     call: Call
     request: bytes = field(repr=False)
@@ -74,6 +77,19 @@ class Session:
         """End the call for a reason of our own."""
         if not self._over:
             self._fail(reason)
+
+    def expire(self, seconds: float) -> None:
+        """The call has taken `seconds`, which is all that it has."""
+        if not self._over:
+            self.log.warn(
+                "{identifier} did not end its answer to {action} within {seconds} s; PLUGIN_MAX_EXECUTION_TIMEOUT sets the limit",
+                identifier=self.call.identifier.text,
+                action=self.call.action,
+                session=self.id,
+                tenant=self.call.tenant,
+                seconds=seconds,
+            )
+            self._fail(KilledByTimeout())
 
     def stream(self, data: Raw) -> None:
         if self._over:

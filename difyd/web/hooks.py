@@ -5,7 +5,6 @@ A plain resource, not Klein routes: paths may hold `//`, `%FF`, or end in a slas
 """
 
 from typing import Final
-from uuid import uuid4
 
 import msgspec
 from attrs import define, field
@@ -19,7 +18,7 @@ from zope.interface import implementer
 
 from difyd.catalog.endpoints import Endpoints, schema_of
 from difyd.catalog.installations import Installations
-from difyd.entities.call import Call
+from difyd.entities.call import Call, new_session_id
 from difyd.errors import BadRequest, InternalError, NotFound, Overloaded, PluginInvokeError, PluginNotFound
 from difyd.invoke.hooks import HookAnswer, IResponse
 from difyd.invoke.invoker import Invoker
@@ -141,7 +140,7 @@ class Hooks:
 
     async def _answer(self, request: Request, endpoint: Endpoint, runtime: IPluginRuntime, data: dict[str, object]) -> None:
         call = Call(
-            session=str(uuid4()),
+            session=new_session_id(),
             tenant=endpoint.tenant,
             user="",
             identifier=runtime.identifier,

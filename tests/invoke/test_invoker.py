@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 from difyd.errors import BadRequest, ClientTooSlow, ConnectionClosed, KilledByTimeout, PluginInvokeError, WriteFailed
 from difyd.invoke.actions import ACTIONS, Action
 from difyd.invoke.answers import IChunkSink, event_answer
+from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.invoker import Invoker, decode_request
 from difyd.invoke.session import Session, plugin_error
 from difyd.runtime.interfaces import ISession
@@ -51,7 +52,7 @@ class InvokerTests(SynchronousTestCase):
         return self.call_body(json.dumps({"user_id": "u", **common, "data": data}).encode(), BY_PATH[path])
 
     def call_body(self, body: bytes, action: Action = BY_PATH["tool/invoke"]) -> Deferred[None]:
-        invoker = Invoker(self.clock, self.callbacks, 600, self.silence)
+        invoker = Invoker(self.clock, self.callbacks, Deadlines(self.clock, 600), self.silence)
         answer = event_answer(action, self.sink)
         return Deferred.fromCoroutine(invoker.run(decode_request(action, body), TENANT, self.runtime, answer))
 

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
 from difyd.errors import NoRuntime, PluginNotFound
+from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.invoker import Invoker
 from difyd.runtime.interfaces import IPluginRuntime
 from difyd.web.auth import Key
@@ -53,7 +54,7 @@ class DispatchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.world, self.callbacks = Clock(), Everything(), MemoryCallbacks()
         self.runtime = self.world.runtime
-        invoker = Invoker(self.clock, self.callbacks, 600)
+        invoker = Invoker(self.clock, self.callbacks, Deadlines(self.clock, 600))
         dispatch = Dispatch(self.world, self.world, invoker, Bodies(execute), 10_000)
         self.cable = Cable(site_of(Group(dispatch.app, Key("X-Api-Key", KEY)), clock=self.clock))
 

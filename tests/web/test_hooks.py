@@ -13,6 +13,7 @@ from difyd.entities.declaration import Declaration
 from difyd.entities.installation import Installation, RuntimeType
 from difyd.entities.settings_schema import Schema
 from difyd.errors import BadRequest, InternalError, PluginNotFound
+from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.invoker import Invoker
 from difyd.store.database.endpoints import Endpoint
 from difyd.web.body import Bodies
@@ -58,7 +59,7 @@ class HooksTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.world = Clock(), Everything()
         self.runtime = self.world.runtime
-        invoker = Invoker(self.clock, MemoryCallbacks(), 600)
+        invoker = Invoker(self.clock, MemoryCallbacks(), Deadlines(self.clock, 600))
         hooks = Hooks(self.world, self.world, self.world, invoker, Bodies(execute), 10_000, 2)  # type: ignore[arg-type]
         self.site = site_of(mounts=[Mount(b"/e/", hooks, "/e/:hook_id/*path", BODY)], clock=self.clock)
         self.cable = Cable(self.site)
