@@ -57,7 +57,7 @@ from difyd.package.registration import Registration
 from difyd.package.signature import load_keys_blocking
 from difyd.package.upload import Gate
 from difyd.runtime.assembly import LocalSettings, assemble
-from difyd.runtime.debug.assembly import DebugSettings, Neighbours, assemble_debugging, debugging_port
+from difyd.runtime.debug.assembly import DebugSettings, Neighbours, Tls, assemble_debugging, debugging_port
 from difyd.runtime.debug.keys import StoredKeys
 from difyd.runtime.debug.plugins import Alone
 from difyd.runtime.debug.plugins import Limits as DebugLimits
@@ -297,7 +297,9 @@ def make_debugging(reactor: Any, settings: Settings, neighbours: Neighbours) -> 
     limits = DebugLimits(
         settings.plugin_remote_installing_max_conn, settings.plugin_remote_installing_max_single_tenant_conn if limited else None
     )
-    endpoint = debugging_port(reactor, settings.plugin_remote_installing_host, settings.plugin_remote_installing_port)
+    certificate, key = settings.plugin_remote_installing_tls_certificate, settings.plugin_remote_installing_tls_key
+    tls = Tls(Path(certificate), Path(key)) if certificate else None
+    endpoint = debugging_port(reactor, settings.plugin_remote_installing_host, settings.plugin_remote_installing_port, tls)
     return assemble_debugging(reactor, endpoint, neighbours, DebugSettings(limits))
 
 

@@ -318,3 +318,23 @@ class Documentation(SynchronousTestCase):
         """No two settings answer to one name, old names included."""
         names = [name for variable in variables() for name in (variable.name, *variable.aliases)]
         self.assertEqual(len(names), len(set(names)))
+
+
+class DebuggingTests(SynchronousTestCase):
+    """The port for plugins under development (debug-runtime 1)."""
+
+    def problems(self, **given: str) -> tuple[str, ...]:
+        with self.assertRaises(BadSettings) as caught:
+            Settings.from_environment({"SERVER_KEY": "k", "DIFY_INNER_API_URL": "http://a", "DIFY_INNER_API_KEY": "i", **given})
+        return caught.exception.problems
+
+    def test_address(self) -> None:
+        """An empty host and a port of 0 refuse the start, as long as the port is wanted."""
+        for name, value in (("HOST", ""), ("PORT", "0")):
+            (problem,) = self.problems(**{f"PLUGIN_REMOTE_INSTALLING_{name}": value})
+            self.assertIn(f"plugin remote installing {name.lower()} is empty", problem)
+
+    def test_tls(self) -> None:
+        """A certificate needs its key."""
+        (problem,) = self.problems(PLUGIN_REMOTE_INSTALLING_TLS_CERTIFICATE="/c.pem")
+        self.assertIn("belong together", problem)

@@ -9,7 +9,7 @@ from zope.interface import Interface
 
 from difyd.errors import MalformedChunk, MalformedLine, PluginInvokeError
 from difyd.runtime.interfaces import ISession
-from difyd.wire.events import NULL, PluginEvent, Text, Unusable, decode_event, from_alias, members, salvage, session_of
+from difyd.wire.events import ABSENT, NULL, PluginEvent, Text, Unusable, decode_event, from_alias, members, salvage, session_of
 from difyd.wire.lines import Line, TooLong
 from difyd.wire.text import clean
 
@@ -42,12 +42,9 @@ _log = msgspec.json.Decoder(_Log)
 class OutputTooLarge(PluginInvokeError):
     """A line of a plugin is longer than the daemon reads; only the call that it belongs to fails."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            "PluginOutputTooLarge",
-            f"the plugin wrote a message of more than {limit} bytes; raise PLUGIN_RUNTIME_MAX_BUFFER_SIZE or send it in pieces",
-            {},
-        )
+    def __init__(self, limit: int, setting: str) -> None:
+        remedy = f"send it in pieces, or raise {setting}" if setting else "send it in pieces"
+        super().__init__("PluginOutputTooLarge", f"the plugin wrote a message of more than {limit} bytes; {remedy}", {})
 
 
 @define(eq=False)
@@ -63,7 +60,8 @@ class Sessions:
 
     _listener: IPluginListener
     _limit: int
-    """Longest line, for the text of an error."""
+    """Longest line, for the text of an error; `_setting` is the one that raises it, "" where there is none."""
+    _setting: str = "PLUGIN_RUNTIME_MAX_BUFFER_SIZE"
     _open: dict[str, ISession] = field(factory=dict, init=False)
 
     def __len__(self) -> int:
@@ -117,8 +115,8 @@ class Sessions:
         if session is None:
             return  # over, or never ours: its plugin cannot be told and writes on
         message = event.data
-        if message is None or not message.type:
-            self._listener.complained(f"a message of session {event.session_id} without type")
+        if message is None or not message.type or message.data == ABSENT:
+            self._listener.complained(f"a message of session {event.session_id} without type or data")
         elif message.type == "stream":
             fed[session.id] = session
             session.stream(message.data)
@@ -155,4 +153,4 @@ class Sessions:
         if session is None:
             self._listener.complained(f"a line of more than {self._limit} bytes, which belongs to no open session")
         else:
-            session.broken(OutputTooLarge(self._limit))
+            session.broken(OutputTooLarge(self._limit, self._setting))

@@ -110,8 +110,10 @@ class Debugging:
     """The port for plugins under development"""
 
     plugin_remote_installing_enabled: bool = flag(True, "open the debugging port and hand out debugging keys")
-    plugin_remote_installing_host: str = text("127.0.0.1", "address that it binds to")
-    plugin_remote_installing_port: int = positive(5003, "its TCP port", most=65535)
+    plugin_remote_installing_host: str = text("127.0.0.1", "address that it binds to", empty_counts=True)
+    plugin_remote_installing_port: int = integer(5003, "its TCP port", most=65535)
+    plugin_remote_installing_tls_certificate: str = text("", "certificate (PEM) with which the port speaks TLS; the SDK itself does not")
+    plugin_remote_installing_tls_key: str = text("", "its key (PEM)")
     plugin_remote_installing_max_conn: int = positive(256, "plugins that may be connected at once")
     plugin_remote_installing_max_single_tenant_conn: int = positive(5, "the same for one tenant; enforced only when it is set")
     plugin_remote_install_server_event_loop_nums: int = positive(8, "I/O loops", status=UNUSED)

@@ -25,6 +25,7 @@ _CERTIFICATES: Final = ("CERT_NONE", "CERT_OPTIONAL", "CERT_REQUIRED")
 def problems(settings: "Settings") -> Iterator[Problem]:
     """Everything about these settings that keeps a daemon from starting."""
     yield from _server(settings)
+    yield from _debugging(settings)
     yield from _database(settings)
     yield from _redis(settings)
     if settings.platform == "serverless":
@@ -46,6 +47,20 @@ def _server(settings: "Settings") -> Iterator[Problem]:
         yield (
             "ADMIN_API_KEY",
             f"length of admin api key must be greater than 10: ADMIN_API_ENABLED needs an ADMIN_API_KEY of {ADMIN_KEY_LENGTH} or more",
+        )
+
+
+def _debugging(settings: "Settings") -> Iterator[Problem]:
+    if not settings.plugin_remote_installing_enabled:
+        return
+    for what in ("host", "port"):
+        if not getattr(settings, f"plugin_remote_installing_{what}"):
+            variable = f"PLUGIN_REMOTE_INSTALLING_{what.upper()}"
+            yield variable, f"plugin remote installing {what} is empty: set {variable}, or PLUGIN_REMOTE_INSTALLING_ENABLED=false"
+    if bool(settings.plugin_remote_installing_tls_certificate) != bool(settings.plugin_remote_installing_tls_key):
+        yield (
+            "PLUGIN_REMOTE_INSTALLING_TLS_KEY",
+            f"{INVALID}: PLUGIN_REMOTE_INSTALLING_TLS_CERTIFICATE and PLUGIN_REMOTE_INSTALLING_TLS_KEY belong together: set both or neither",
         )
 
 

@@ -4,7 +4,7 @@ From an environment, a settings file and files of secrets to values.
 Nothing is raised here: what is wrong becomes a sentence in `problems`, and the reading goes on, so that all of it is told at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,15 @@ class Gathered:
     """Variables that a problem names already: no rule about several settings need look at them."""
 
 
-def gather(variables: Iterable[Variable], environment: Mapping[str, str], file: Path | None) -> Gathered:
-    """The environment goes before the file; empty is absent, for every type (configuration 11.2)."""
+def gather(variables: Sequence[Variable], environment: Mapping[str, str], file: Path | None) -> Gathered:
+    """The environment goes before the file; empty is absent, unless a variable says otherwise (configuration 11.2)."""
     found = Gathered()
     texts = _from_file(file, found) if file is not None else {}
     known = {name for variable in variables for name in _names(variable)}
     if foreign := sorted(texts.keys() - known):
         found.warnings.append(f"{file}: these names are no settings of the daemon: {', '.join(foreign)}")
-    texts.update((name, text) for name, text in environment.items() if text)
+    empty = {variable.name for variable in variables if variable.empty_counts}
+    texts.update((name, text) for name, text in environment.items() if text or name in empty)
     for variable in variables:
         text = _choose(variable, texts, found)
         if text is not None:

@@ -57,6 +57,8 @@ class Variable:
     status: Status
     zero_is_default: bool
     """0 cannot be configured: the reference replaces it by the default."""
+    empty_counts: bool
+    """Empty is a value, not absence: the chapter that owns the variable has a refusal for it."""
     complaint: str
     """How a sentence about a bad value begins: the reference's text, which operators may look for."""
     name: str = ""
@@ -72,7 +74,7 @@ class Variable:
     def parse(self, text: str) -> Any:
         """Raises ValueError when `text` is none of the accepted values; None stands for the default."""
         value = self.kind.parse(text)
-        return None if value == "" or (self.zero_is_default and value == 0) else value
+        return None if (value == "" and not self.empty_counts) or (self.zero_is_default and value == 0) else value
 
     def masked(self, value: Any) -> str:
         """`value` fit for a log: secrets only show that they are there, and URLs lose their credentials."""
@@ -105,11 +107,12 @@ def _declare(
     aliases: tuple[str, ...] = (),
     status: Status = Status.ACTIVE,
     zero_is_default: bool = False,
+    empty_counts: bool = False,
     complaint: str = "error processing environment variables",
 ) -> Any:
     if shown is None:
         shown = "" if default is None or default is attrs.NOTHING else kind.show(default)
-    variable = Variable(kind, doc, default, shown, secret, secret or withheld, aliases, status, zero_is_default, complaint)
+    variable = Variable(kind, doc, default, shown, secret, secret or withheld, aliases, status, zero_is_default, empty_counts, complaint)
     return attrs.field(default=default, repr=not secret, metadata={_METADATA: variable})
 
 

@@ -23,6 +23,7 @@ from difyd.errors import MalformedLine
 from difyd.wire.text import mend_surrogates
 
 NULL: Final = Raw(b"null")
+ABSENT: Final = Raw(b"")
 SHOWN: Final = 1024
 """Bytes of a bad line that an error shows."""
 ATTEMPTS: Final = 64
@@ -30,10 +31,10 @@ ATTEMPTS: Final = 64
 
 
 class SessionMessage(Struct, frozen=True):
-    """The data of a session event. Both members are demanded by the protocol; a missing `type` is ""."""
+    """The data of a session event. Both members are demanded by the protocol; a missing `type` is "", missing `data` has no bytes."""
 
     type: str = ""
-    data: Raw = NULL
+    data: Raw = ABSENT
 
 
 class PluginEvent(Struct, frozen=True):
@@ -157,7 +158,7 @@ def from_alias(line: bytes) -> list[PluginEvent]:
         return []
     data = found.get("data", NULL)
 
-    def message(type: str, data: Raw = NULL) -> PluginEvent:
+    def message(type: str, data: Raw = Raw(b"{}")) -> PluginEvent:
         return PluginEvent("session", session, SessionMessage(type, data))
 
     match kind:

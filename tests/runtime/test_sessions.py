@@ -99,7 +99,8 @@ class SessionsTests(SynchronousTestCase):
         """Errors, invocations and what nobody knows reach their session; a message without type is a complaint."""
         self.sessions.lines([message("a", kind, {"x": 1}) for kind in ("error", "invoke", "smell", "")])
         self.assertEqual(self.a.events, [("error", {"x": 1}), ("invoke", {"x": 1}), ("unknown", "smell")])
-        self.assertEqual([event[0] for event in self.listener.events], ["complaint"])
+        self.sessions.lines([b'{"event":"session","session_id":"a","data":{"type":"stream"}}'])
+        self.assertEqual([event[0] for event in self.listener.events], ["complaint", "complaint"])
 
     def test_beside_the_answers(self) -> None:
         """Heartbeats, logs, complaints and prints reach the listener; a manifest nobody."""

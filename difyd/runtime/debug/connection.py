@@ -54,7 +54,7 @@ class DebugConnection(LineReceiver):
         self._deadline = Deadline(clock, self._life.deadline)
         self._inquiries = Inquiries(clock, desk, self._life)
         self._framing = LineBuffer(GREETING)
-        self._sessions = Sessions(self, self.MAX_LENGTH)
+        self._sessions = Sessions(self, self.MAX_LENGTH, setting="")
         self._take: Callable[[bytes], None] = self._take_registration
         self._unread = b""
         self._said: deque[Message] = deque()
