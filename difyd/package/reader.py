@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from attrs import field, frozen
@@ -10,11 +10,14 @@ from attrs import field, frozen
 from difyd.entities.identifier import PluginIdentifier
 from difyd.package.archive import Archive, checksum
 from difyd.package.assets import Asset, Remapped, find_asset, icons, remap
-from difyd.package.errors import BadAuthor
+from difyd.package.errors import BadAuthor, UnreadablePackage
 from difyd.package.loader import load
 from difyd.package.manifest import assemble, check_manifest
 from difyd.package.readme import readmes
 from difyd.package.signature import Keys, Unverified, Verification, verify
+
+MAX_DECLARATION: Final = 16 * 1024 * 1024
+"""Bytes of a declaration's JSON: every listing shows it, and a short file can say much by aliases."""
 
 __all__ = ["Asset", "Package", "Remapped", "read_asset_blocking", "read_package_blocking", "read_readmes_blocking"]
 
@@ -61,6 +64,8 @@ def read_package_blocking(path: Path, *, keys: Keys, max_size: int | None = None
         except Unverified as why:
             verification, because = None, why.reason
         declaration = assemble(manifest, providers, verified=verification is not None)
+        if len(msgspec.json.encode(declaration)) > MAX_DECLARATION:
+            raise UnreadablePackage(f"the declaration of the plugin is larger than {MAX_DECLARATION} bytes")
         names = {icon.name for icon in icons(declaration)}
         return Package(identifier, verification, because, declaration, {name: find_asset(archive, name) for name in names})
 

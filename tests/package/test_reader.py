@@ -35,6 +35,14 @@ class PackageTests(PackageCase):
         self.assertRaises(UnreadablePackage, self.read, plugin(), max_size=100)
         self.read(plugin())
 
+    def test_endless_declaration(self) -> None:
+        """A short file must not become an endless declaration: not by aliases of objects, nor by those of long texts."""
+        for text, said in (
+            ("x: &x {}\nparameters: [" + "*x," * 60_000 + "]\n", "excessive aliasing"),
+            (f"x: &x {'text' * 50_000}\noutput_schema: {{a: [" + "*x," * 100 + "]}\n", "characters together"),
+        ):
+            self.assertIn(said, self.refusal(plugin({"tools/say.yaml": text}), UnreadablePackage))
+
     def test_any_broken_entry(self) -> None:
         """Also a file that no declaration reads must be whole."""
         path = self.pack(plugin({"z": "some content"}))

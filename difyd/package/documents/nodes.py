@@ -13,11 +13,10 @@ import yaml
 from attrs import define, field
 
 MAX_DEPTH: Final = 256
-MAX_NODES: Final = 500_000
-_PREFIX: Final = "tag:yaml.org,2002:"
+MAX_NODES: Final = 200_000
+"""Four times what the largest known plugin has."""
 MERGE: Final = "!!merge"
-
-
+_PREFIX: Final = "tag:yaml.org,2002:"
 _SKIPPED: Final = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent, yaml.StreamEndEvent)
 
 

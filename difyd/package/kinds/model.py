@@ -16,6 +16,8 @@ from difyd.package.schema.shared import I18N, omitted, optional
 from difyd.package.schema.types import Field, Flag, FreeObject, Integer, ListOf, Optional, Price, Record, Text, Type, read_value
 
 _POSITION_FILE: Final = "_position.yaml"
+_MAX_MATCHES: Final = 2_000_000
+"""Files times patterns: some seconds of matching."""
 _GROUPS: Final = {
     "llm": "llm",
     "text_embedding": "text embedding",
@@ -113,6 +115,8 @@ class _ModelFiles:
     into: list[Any] = field(repr=False)
 
     def follow(self, files: FileReader) -> None:
+        if len(self.patterns) * len(files.names()) > _MAX_MATCHES:
+            raise UnreadablePackage(f"too many patterns: {len(self.patterns)} for {len(files.names())} files")
         try:
             patterns = [compiled(pattern) for pattern in self.patterns]
         except BadPattern as why:

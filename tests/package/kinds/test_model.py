@@ -89,6 +89,12 @@ class FilesTests(ModelCase):
         """A broken pattern is refused."""
         self.assertIn("syntax error in pattern", self.refusal(self.files('models: {llm: {predefined: ["m/["]}}\n'), UnreadablePackage))
 
+    def test_too_many_patterns(self) -> None:
+        """Matching ends in reasonable time: so many patterns for so many files are refused."""
+        listed = ", ".join(f"'{number}/*'" for number in range(1500))
+        files = self.files(f"models: {{llm: {{predefined: [{listed}]}}}}\n", {f"f{number}": "" for number in range(1500)})
+        self.assertIn("too many patterns", self.refusal(files, UnreadablePackage))
+
     def test_inline(self) -> None:
         """A list holds the models themselves; `model_declarations` come before files."""
         self.assertEqual([model["model"] for model in self.provider("models: [{model: a}, {model: b}]\n")["models"]], ["a", "b"])
