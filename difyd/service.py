@@ -51,7 +51,7 @@ from difyd.catalog.uninstalls import Uninstalls
 from difyd.catalog.uploads import Uploads
 from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.invoker import Invoker
-from difyd.lifecycle import Signals, Staged
+from difyd.lifecycle import OpenFiles, Signals, Staged
 from difyd.package.policy import Policy
 from difyd.package.registration import Registration
 from difyd.package.signature import load_keys_blocking
@@ -145,7 +145,10 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
 
     to_dify = DifyConnections(reactor, settings.dify_invocation_connection_idle_timeout)
     inner_api = make_inner_api(reactor, settings, to_dify)
-    callbacks = Callbacks(reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store)))
+    callbacks = Callbacks(
+        reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store)),
+        settings.plugin_max_invocations, settings.tenant_max_invocations,
+    )  # fmt: skip
     invoker = Invoker(
         reactor, callbacks, Deadlines(reactor, settings.plugin_max_execution_timeout), settings.plugin_idle_execution_timeout, metrics
     )
@@ -201,6 +204,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     return Staged(
         reactor,
         [
+            OpenFiles(),
             Signals(reactor, supervisor.kill_now, reopen_log),
             store.lock,
             files,

@@ -1,17 +1,29 @@
 """The answer of a model provider that describes one of its models (http-api 8.7)."""
 
+from typing import Annotated, Literal
+
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw, Struct
 
 from difyd.errors import BadPackage, MalformedChunk
 from difyd.invoke.fields import NULL, Members, encode
+from difyd.invoke.schemas import ModelType
 from difyd.package.registration import complete_model
+
+
+class _Identity(Struct, frozen=True):
+    """What a model cannot be without. Those in packages are not held to it (package-format 12.4), those in answers are."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=255)]
+    model_type: ModelType
+    fetch_from: Literal["predefined-model", "customizable-model"]
+
 
 _members = msgspec.json.Decoder(Members)
 
 
 def model_schema(chunk: Raw) -> Raw:
-    """A check of chunks: the schema is held to the rules of a declaration and gets its defaults; there may be none."""
+    """A check of chunks: the schema is a declaration that names its model, and gets the defaults of one; there may be none."""
     try:
         members = _members.decode(chunk)
     except (ValueError, RecursionError) as why:
@@ -19,7 +31,9 @@ def model_schema(chunk: Raw) -> Raw:
     schema = members.get("model_schema", NULL)
     if schema != NULL:
         try:
-            schema = Raw(msgspec.json.encode(complete_model(bytes(schema))))
-        except BadPackage as why:
+            model = complete_model(bytes(schema))
+            msgspec.convert(model, _Identity)
+            schema = Raw(msgspec.json.encode(model))
+        except (BadPackage, msgspec.ValidationError) as why:
             raise MalformedChunk(str(why)) from None
     return encode({**members, "model_schema": schema})

@@ -134,6 +134,10 @@ class Session:
         except PluginInvokeError as why:
             self._fail(why)
 
+    def refuse(self, invocation: str, reason: str) -> None:
+        if not self._over and self._channel is not None:
+            self._callbacks.refuse(self.call, self._channel, invocation, reason)
+
     def _fail(self, reason: DaemonError) -> None:
         """What was written before the failure is delivered before it."""
         self.flush()

@@ -52,6 +52,9 @@ class ISession(Interface):
     def invoke(data: bytes) -> None:
         """The plugin calls Dify: `{"type", "backwards_request_id", "request"}`, possibly malformed."""
 
+    def refuse(invocation: str, reason: str) -> None:
+        """The plugin calls Dify by a message that cannot be taken: answer this `backwards_request_id` with `reason`; the session goes on."""
+
     def unknown(kind: str) -> None:
         """A session message whose `type` nobody knows: the call is over."""
 

@@ -9,8 +9,21 @@ from zope.interface import Interface
 
 from difyd.errors import MalformedChunk, MalformedLine, PluginInvokeError
 from difyd.runtime.interfaces import ISession
-from difyd.wire.events import ABSENT, NULL, PluginEvent, Text, Unusable, decode_event, from_alias, members, salvage, session_of
-from difyd.wire.lines import Line, TooLong
+from difyd.wire.events import (
+    ABSENT,
+    NULL,
+    PluginEvent,
+    Text,
+    Unusable,
+    decode_event,
+    from_alias,
+    invocation_of,
+    is_invocation,
+    members,
+    salvage,
+    session_of,
+)
+from difyd.wire.lines import Line, TooLong, TooLongEnd
 from difyd.wire.text import clean
 
 
@@ -63,6 +76,8 @@ class Sessions:
     """Longest line, for the text of an error; `_setting` is the one that raises it, "" where there is none."""
     _setting: str = "PLUGIN_RUNTIME_MAX_BUFFER_SIZE"
     _open: dict[str, ISession] = field(factory=dict, init=False)
+    _invoking: bytes = field(default=b"", init=False)
+    """The beginning of an over-long invocation whose end has not come yet."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -84,7 +99,7 @@ class Sessions:
         """Route what one read has brought."""
         fed: dict[str, ISession] = {}
         for line in lines:
-            if isinstance(line, TooLong):
+            if not isinstance(line, bytes):
                 self._too_long(line)
                 continue
             text = clean(line)
@@ -148,8 +163,27 @@ class Sessions:
                 case event, own:
                     self._event(event, own, fed)
 
-    def _too_long(self, line: TooLong) -> None:
-        session = self._open.get(session_of(line.head) or "")
+    def _too_long(self, line: TooLong | TooLongEnd) -> None:
+        """An answer breaks its session at once; an invocation is refused by its id, which may stand at the end of the line."""
+        if isinstance(line, TooLongEnd):
+            head, self._invoking = self._invoking, b""
+            if head:
+                self._refuse(head, line.tail)
+        elif is_invocation(line.head):
+            self._invoking = line.head
+        else:
+            self._break(line.head)
+
+    def _refuse(self, head: bytes, tail: bytes) -> None:
+        request = invocation_of(head, tail)
+        session = self._open.get(session_of(head) or "")
+        if request is None or session is None:
+            self._break(head)
+        else:
+            session.refuse(request, str(OutputTooLarge(self._limit, self._setting)))
+
+    def _break(self, head: bytes) -> None:
+        session = self._open.get(session_of(head) or "")
         if session is None:
             self._listener.complained(f"a line of more than {self._limit} bytes, which belongs to no open session")
         else:

@@ -43,11 +43,9 @@ class Dify:
 
     dify_inner_api_url: str = text(attrs.NOTHING, "base URL of the inner API, through which plugins call Dify")
     dify_inner_api_key: str = secret(attrs.NOTHING, "sent to the inner API as `X-Inner-Api-Key`")
-    dify_backwards_invocation_read_timeout: int = positive(
-        240000, "time for the whole body of an inner API answer, after its headers", unit="ms"
-    )
-    dify_backwards_invocation_write_timeout: int = positive(5000, "time for sending a request", unit="ms", status=UNUSED)
-    dify_invocation_connection_idle_timeout: int = positive(120, "life of an idle connection", unit="s", status=UNUSED)
+    dify_backwards_invocation_read_timeout: int = positive(240000, "longest silence of the inner API, before and within an answer", unit="ms")
+    dify_backwards_invocation_write_timeout: int = positive(5000, "longest standstill in sending a request to it", unit="ms")
+    dify_invocation_connection_idle_timeout: int = positive(120, "life of an idle connection to it", unit="s")
     response_max_buffer_size: int = integer(31457280, "largest chunk of a streamed inner API answer", least=1, unit="bytes")
 
 
@@ -65,6 +63,8 @@ class Calls:
     plugin_startup_wait: int = integer(30, "how long a call waits for an installed plugin that is starting or stopped", unit="s")
     plugin_idle_timeout: int = integer(0, "stop a plugin after this time without a call, start it again on the next; 0: never", unit="s")
     plugin_local_launching_concurrent: int = positive(2, "environments that are built at the same time")
+    plugin_max_invocations: int = positive(1000, "calls into Dify that one plugin may have open at once; more are refused")
+    tenant_max_invocations: int = positive(2000, "the same for one tenant")
     plugin_install_timeout: int = integer(15, "limit of one installation or upgrade", least=1, unit="min")
     plugin_runtime_buffer_size: int = integer(1024, "first size of a line buffer", unit="bytes", status=UNUSED)
     plugin_runtime_max_buffer_size: int = positive(5242880, "longest line of a plugin; a longer one fails its call alone", unit="bytes")

@@ -23,6 +23,7 @@ from difyd.errors import MalformedLine
 from difyd.wire.text import mend_surrogates
 
 NULL: Final = Raw(b"null")
+EMPTY: Final = Raw(b"{}")
 ABSENT: Final = Raw(b"")
 SHOWN: Final = 1024
 """Bytes of a bad line that an error shows."""
@@ -65,6 +66,8 @@ _event = msgspec.json.Decoder(PluginEvent)
 _any = msgspec.json.Decoder(dict[str, Raw])
 _lenient = json.JSONDecoder()
 _START = re.compile(rb'\{\s*"event"\s*:')
+_INVOKE = re.compile(rb'"type"\s*:\s*"invoke"')
+_INVOCATION = re.compile(rb'"backwards_request_id"\s*:\s*"([^"\\]{1,128})"')
 _SESSION = re.compile(rb'"session_id"\s*:\s*"([^"\\]{1,64})"')
 
 
@@ -90,6 +93,17 @@ def session_of(head: bytes) -> str | None:
     """The session of a line of which only the beginning is left: the SDK writes the event and the id first."""
     match = _SESSION.search(head)
     return match[1].decode(errors="replace") if match else None
+
+
+def invocation_of(head: bytes, tail: bytes) -> str | None:
+    """The id of the invocation whose over-long line began and ended so; None when it is lost."""
+    match = _INVOCATION.search(head) or _INVOCATION.search(tail)
+    return match[1].decode(errors="replace") if match else None
+
+
+def is_invocation(head: bytes) -> bool:
+    """Does a line that begins so call Dify?"""
+    return _INVOKE.search(head) is not None
 
 
 def salvage(line: bytes) -> Iterator[tuple[PluginEvent, bytes] | Unusable | Text]:
@@ -158,7 +172,7 @@ def from_alias(line: bytes) -> list[PluginEvent]:
         return []
     data = found.get("data", NULL)
 
-    def message(type: str, data: Raw = Raw(b"{}")) -> PluginEvent:
+    def message(type: str, data: Raw = EMPTY) -> PluginEvent:
         return PluginEvent("session", session, SessionMessage(type, data))
 
     match kind:

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from difyd.wire.lines import Line, LineBuffer, TooLong
+from difyd.wire.lines import Line, LineBuffer
 
 MAGIC: Final = 0x0F
 HEADER: Final = Struct("<BxHI6x")
@@ -124,7 +124,7 @@ class FrameBuffer:
     def _objects(self, lines: Sequence[Line]) -> list[Frame]:
         frames: list[Frame] = []
         for line in lines:
-            if isinstance(line, TooLong):
+            if not isinstance(line, bytes):
                 return [*frames, self._break(f"data length is too long: more than {self.limit}")]
             text = line.strip()
             if text and not text.startswith(_FIELDS):

@@ -8,17 +8,24 @@ arrived is searched, and what waits for its newline is copied once.
 from attrs import define, field, frozen
 
 HEAD = 1024
-"""Bytes of an over-long line that are kept to tell whose it was."""
+"""Bytes of an over-long line, at its beginning and at its end, that are kept to tell whose it was."""
 
 
 @frozen
 class TooLong:
-    """Stands for a line that was longer than allowed: its first bytes. What followed them was thrown away up to the newline."""
+    """Stands for a line that is longer than allowed, as soon as that is known: its first bytes. The rest is thrown away."""
 
     head: bytes
 
 
-Line = bytes | TooLong
+@frozen
+class TooLongEnd:
+    """The end of the line that the last TooLong announced: its last bytes."""
+
+    tail: bytes
+
+
+Line = bytes | TooLong | TooLongEnd
 
 
 @define(eq=False)
@@ -26,13 +33,15 @@ class LineBuffer:
     """
     Bytes in, lines out: without their LF or CR LF, empty ones left out.
 
-    Holds less than `limit` bytes between two calls. A line of `limit` bytes or more (without its newline) comes out as one `TooLong` as
-    soon as it is known to be too long; the rest of it is skipped, and reading goes on with the next line.
+    Holds less than `limit` bytes between two calls, or the last bytes of a line that is skipped. A line of `limit` bytes or more (without
+    its newline) comes out as one `TooLong` as soon as it is known to be too long, and as one `TooLongEnd` when it ends; reading goes on with
+    the next line.
     """
 
     limit: int
     _held: bytearray = field(factory=bytearray, init=False)
     _skipping: bool = field(default=False, init=False)
+    """Is `_held` the end of an over-long line?"""
 
     def feed(self, data: bytes) -> list[Line]:
         """The lines that `data` completes."""
@@ -58,28 +67,28 @@ class LineBuffer:
         return len(self._held)
 
     def _keep(self, piece: bytes) -> list[Line]:
-        if self._skipping:
-            return []
         self._held += piece
+        if self._skipping:
+            del self._held[:-HEAD]
+            return []
         if len(self._held) < self.limit:
             return []
         self._skipping = True
-        return [TooLong(self._take()[:HEAD])]
+        head = bytes(self._held[:HEAD])
+        del self._held[:-HEAD]
+        return [TooLong(head)]
 
     def _finish(self, piece: bytes) -> list[Line]:
+        self._held += piece
+        line, self._held = bytes(self._held), bytearray()
         if self._skipping:
             self._skipping = False
-            return []
-        self._held += piece
-        return self._checked(self._take())
+            return [TooLongEnd(line[-HEAD:])]
+        return self._checked(line)
 
     def _checked(self, line: bytes) -> list[Line]:
         if len(line) >= self.limit:
-            return [TooLong(line[:HEAD])]
+            return [TooLong(line[:HEAD]), TooLongEnd(line[-HEAD:])]
         if line.endswith(b"\r"):
             line = line[:-1]
         return [line] if line else []
-
-    def _take(self) -> bytes:
-        line, self._held = bytes(self._held), bytearray()
-        return line

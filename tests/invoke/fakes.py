@@ -80,10 +80,14 @@ class MemoryCallbacks:
     """Notes what it is asked."""
 
     invoked: list[bytes] = field(factory=list)
+    refused: list[tuple[str, str]] = field(factory=list)
     closed: list[str] = field(factory=list)
 
     def invoke(self, call: Call, channel: IChannel, message: bytes) -> None:
         self.invoked.append(message)
+
+    def refuse(self, call: Call, channel: IChannel, request_id: str, reason: str) -> None:
+        self.refused.append((request_id, reason))
 
     def close(self, call: Call) -> None:
         self.closed.append(call.session)

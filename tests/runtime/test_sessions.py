@@ -39,6 +39,9 @@ class Heard:
     def invoke(self, data: bytes) -> None:
         self.events.append(("invoke", json.loads(data)))
 
+    def refuse(self, invocation: str, reason: str) -> None:
+        self.events.append(("refuse", invocation))
+
     def unknown(self, kind: str) -> None:
         self.events.append(("unknown", kind))
 
@@ -133,6 +136,19 @@ class SessionsTests(SynchronousTestCase):
         self.assertEqual(self.a.events, [("broken", OutputTooLarge)])
         self.assertEqual(self.b.events, [("stream", 1), ("flush", None)])
         self.assertEqual([event[0] for event in self.listener.events], ["complaint"])
+
+    def test_invocation_too_long(self) -> None:
+        """An over-long call of Dify is refused by its id, wherever that stands; its session goes on. Without an id the session breaks."""
+        lines = LineBuffer(1000)
+        for request in (
+            {"backwards_request_id": "r", "request": "x" * 2000},
+            {"request": "x" * 2000, "backwards_request_id": "r"},
+            {"request": "x" * 2000},
+        ):
+            whole = message("a", "invoke", {"type": "storage", **request}) + b"\n"
+            for n in range(0, len(whole), 700):
+                self.sessions.lines(lines.feed(whole[n : n + 700]))
+        self.assertEqual(self.a.events, [("refuse", "r"), ("refuse", "r"), ("broken", OutputTooLarge)])
 
     def test_channel_gone(self) -> None:
         """Every open session hears that its channel is gone, once."""

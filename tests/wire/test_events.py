@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.errors import MalformedLine
-from difyd.wire.events import PluginEvent, SessionMessage, Text, Unusable, decode_event, from_alias, salvage, session_of
+from difyd.wire.events import EMPTY, PluginEvent, SessionMessage, Text, Unusable, decode_event, from_alias, salvage, session_of
 
 MESSAGE = b'{"event":"session","session_id":"s","data":{"type":"stream","data":{"n":1.0,"big":12345678901234567891}}}'
 
@@ -87,7 +87,7 @@ class AliasTests(SynchronousTestCase):
         chunk, end = from_alias(b'{"type":"response","session_id":"s","status":"success","data":{"a":1}}')
         assert chunk.data is not None
         self.assertEqual((chunk.session_id, chunk.data.type, bytes(chunk.data.data)), ("s", "stream", b'{"a":1}'))
-        self.assertEqual(end, PluginEvent("session", "s", SessionMessage("end")))
+        self.assertEqual(end, PluginEvent("session", "s", SessionMessage("end", EMPTY)))
         (error,) = from_alias(b'{"type":"response","session_id":"s","status":"error","error":{"type":"E","message":"m","code":3}}')
         assert error.data is not None
         self.assertEqual(json.loads(bytes(error.data.data)), {"error_type": "E", "message": "m", "args": {"code": 3}})

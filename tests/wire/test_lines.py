@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.wire.lines import LineBuffer, TooLong
+from difyd.wire.lines import HEAD, LineBuffer, TooLong, TooLongEnd
 
 LINES = st.lists(st.binary(min_size=1, max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b"")), max_size=10)
 
@@ -31,8 +31,8 @@ class LineBufferTests(SynchronousTestCase):
         buffer = LineBuffer(16)
         for piece in cut(data, places):
             for line in buffer.feed(piece):
-                self.assertTrue(isinstance(line, TooLong) or len(line) < 16)
-            self.assertLess(buffer.held, 16)
+                self.assertTrue(isinstance(line, TooLong | TooLongEnd) or len(line) < 16)
+            self.assertLess(buffer.held, max(16, HEAD + 1))
 
     def test_last_line(self) -> None:
         """What the stream wrote last counts, also without a newline."""
@@ -42,14 +42,18 @@ class LineBufferTests(SynchronousTestCase):
         self.assertEqual(buffer.end(), [b"two"])
 
     def test_too_long(self) -> None:
-        """An over-long line is announced once, as soon as it is known, and reading goes on after it."""
+        """An over-long line is announced as soon as it is known, and its end when it comes; reading goes on after it."""
         buffer = LineBuffer(10)
         self.assertEqual(buffer.feed(b"ok\n0123456789"), [b"ok", TooLong(b"0123456789")])
         self.assertEqual(buffer.feed(b"more of it"), [])
-        self.assertEqual(buffer.feed(b" and the end\nnext\n"), [b"next"])
-        self.assertEqual(buffer.feed(b"01234567890123\nlast\n"), [TooLong(b"01234567890123"), b"last"])
+        self.assertEqual(buffer.feed(b" and the end\nnext\n"), [TooLongEnd(b"0123456789more of it and the end"), b"next"])
+        whole = b"01234567890123"
+        self.assertEqual(buffer.feed(whole + b"\nlast\n"), [TooLong(whole), TooLongEnd(whole), b"last"])
 
-    def test_head_is_bounded(self) -> None:
-        """Of an over-long line only its head is kept."""
-        (line,) = LineBuffer(5000).feed(b"x" * 6000)
-        self.assertEqual(line, TooLong(b"x" * 1024))
+    def test_ends_are_bounded(self) -> None:
+        """Of an over-long line only its beginning and its end are kept."""
+        line = b"a" * 3000 + b"b" * 3000
+        self.assertEqual(LineBuffer(5000).feed(line + b"\n"), [TooLong(b"a" * 1024), TooLongEnd(b"b" * 1024)])
+        buffer = LineBuffer(100)
+        pieces = [found for n in range(0, len(line), 50) for found in buffer.feed(line[n : n + 50])]
+        self.assertEqual([*pieces, *buffer.end()], [TooLong(b"a" * 100), TooLongEnd(b"b" * 1024)])

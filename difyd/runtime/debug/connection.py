@@ -108,7 +108,7 @@ class DebugConnection(LineReceiver):
                 for line in self._framing.feed(data[at:end]):
                     if isinstance(line, TooLong):
                         self.lineLengthExceeded(line.head)
-                    else:
+                    elif isinstance(line, bytes):
                         self.lineReceived(line)
                 at = end
             else:

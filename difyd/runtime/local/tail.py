@@ -5,7 +5,7 @@ from typing import Final
 
 from attrs import define, field
 
-from difyd.wire.lines import LineBuffer, TooLong
+from difyd.wire.lines import Line, LineBuffer, TooLong, TooLongEnd
 
 KEPT: Final = 1024
 """Bytes that an error shows."""
@@ -65,8 +65,10 @@ class ErrorStream:
             return ""
         return self._kept.decode(errors="ignore")  # the cut may have gone through a character
 
-    def _note(self, lines: list[bytes | TooLong], now: float) -> None:
+    def _note(self, lines: list[Line], now: float) -> None:
         for line in lines:
+            if isinstance(line, TooLongEnd):
+                continue
             text = line.head if isinstance(line, TooLong) else line
             self._kept = (self._kept + text + b"\n")[-KEPT:]
             self._at = now

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from difyd.errors import InternalError
-from difyd.wire.lines import LineBuffer, TooLong
+from difyd.wire.lines import LineBuffer
 
 PROJECT: Final = "pyproject.toml"
 REQUIREMENTS: Final = "requirements.txt"
@@ -80,7 +80,7 @@ class Progress:
 
     def heard(self, data: bytes) -> None:
         for line in self._lines.feed(data):
-            if not isinstance(line, TooLong) and (match := _TOLD.fullmatch(line.strip())):
+            if isinstance(line, bytes) and (match := _TOLD.fullmatch(line.strip())):
                 self._tell(match[0].decode(errors="replace"))
 
 
