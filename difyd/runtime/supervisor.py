@@ -60,6 +60,8 @@ class Supervisor(Service):
         self._launches: dict[PluginIdentifier, Launch] = {}
         self._retiring: set[LocalRuntime] = set()
         self._shadows: dict[tuple[str, str], IPluginRuntime] = {}
+        self._identified: dict[PluginIdentifier, IPluginRuntime] = {}
+        """The debugging connections once more, for callers that know an identifier and no tenant (http-api 10)."""
         self._reserved: Counter[PluginIdentifier] = Counter()
         self._backoffs = Backoffs(jitter)
         self._starter = None if local is None else Starter(clock, local, patience.ready, events.tell, self._backoffs)
@@ -109,7 +111,7 @@ class Supervisor(Service):
 
     async def find(self, tenant: str, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
         if self._shadows:
-            shadow = self._shadows.get((tenant, identifier.plugin_id))
+            shadow = self._shadows.get((tenant, identifier.plugin_id)) if tenant else self._identified.get(identifier)
             if shadow is not None:
                 return shadow
         runtime = self._running.get(identifier)
@@ -274,6 +276,7 @@ class Supervisor(Service):
     def connected(self, tenant: str, runtime: IPluginRuntime) -> None:
         """From now on `runtime` answers the calls of `tenant` to its plugin id, whatever is installed under it; the latest one counts."""
         self._shadows[tenant, runtime.identifier.plugin_id] = runtime
+        self._identified[runtime.identifier] = runtime
         self.hooks.tell(hooks.Connected(tenant, runtime))
 
     def disconnected(self, tenant: str, runtime: IPluginRuntime) -> None:
@@ -281,6 +284,8 @@ class Supervisor(Service):
         key = (tenant, runtime.identifier.plugin_id)
         if self._shadows.get(key) is runtime:
             del self._shadows[key]
+        if self._identified.get(runtime.identifier) is runtime:
+            del self._identified[runtime.identifier]
         self.hooks.tell(hooks.Disconnected(tenant, runtime))
 
     # for people who look --------------------------------------------------------------------------------------------------------------

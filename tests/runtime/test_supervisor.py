@@ -319,6 +319,17 @@ class Finding(SupervisorCase):
         self.supervisor.disconnected(T1, later)
         self.assertIs(self.successResultOf(self.find()), runtime)
 
+    def test_by_identifier_alone(self) -> None:
+        """Who names no tenant finds a debugging connection by its identifier, and never by its plugin id."""
+        runtime = self.up()
+        debugged = MemoryRuntime(identifier=PluginIdentifier.parse(f"acme/weather:9.9.9@{'1' * 64}"))
+        self.supervisor.connected(T1, debugged)
+        found = Deferred.fromCoroutine(self.supervisor.find("", debugged.identifier, RuntimeType.LOCAL))
+        self.assertIs(self.successResultOf(found), debugged)
+        self.assertIs(self.successResultOf(self.find(tenant="")), runtime)
+        self.supervisor.disconnected(T1, debugged)
+        self.failureResultOf(Deferred.fromCoroutine(self.supervisor.find("", debugged.identifier, RuntimeType.REMOTE)), NoRuntime)
+
 
 class Watching(SupervisorCase):
     def test_boot(self) -> None:
