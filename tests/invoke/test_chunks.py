@@ -126,6 +126,30 @@ def cut(name: str, data: bytes, size: int = 8192) -> list[dict[str, Any]]:
         for n, piece in enumerate(pieces)]  # fmt: skip
 
 
+class ModelSchemaTests(SynchronousTestCase):
+    """http-api 8.7."""
+
+    schema = {"model": "m", "label": {"en_US": ""}, "model_type": "llm", "model_properties": {"mode": "chat"}}
+
+    def check(self, schema: object) -> Any:
+        return json.loads(bytes(BY_PATH["model/schema"].check(raw({"model_schema": schema, "newer": 1}))))
+
+    def test_defaults(self) -> None:
+        """A short schema gets the defaults of a declaration; members beside it stay."""
+        told = self.check(self.schema)
+        self.assertEqual((told["newer"], told["model_schema"]["label"]), (1, {"en_US": "m"}))
+        self.assertEqual((told["model_schema"]["fetch_from"], told["model_schema"]["parameter_rules"]), ("predefined-model", []))
+
+    def test_none(self) -> None:
+        """A provider may not know the model."""
+        self.assertEqual(self.check(None), {"model_schema": None, "newer": 1})
+
+    def test_nameless(self) -> None:
+        """A schema that does not say which model it is about, in words that Dify knows, is none."""
+        for change in ({"model": ""}, {"model": "m" * 256}, {"model_type": "oracle"}, {"model_type": None}, {"fetch_from": "somewhere"}):
+            self.assertRaises(MalformedChunk, self.check, {**self.schema, **change})
+
+
 class BlobTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.blobs = BlobAssembler(100_000)
