@@ -14,6 +14,9 @@ import msgspec
 class DaemonError(Exception):
     """The root: raised only through its subclasses. Its text is written for the person who reads it."""
 
+    details: Mapping[str, str] | None = None
+    """Where the text is one that clients compare: the sentence that helps, which goes with it as `args`."""
+
 
 class BadRequest(DaemonError):
     """The caller sent something that cannot be used; the text names the field or the rule. Raised by every floor."""

@@ -8,12 +8,11 @@ import os
 import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from attrs import frozen
 from twisted.application.service import IService
@@ -120,7 +119,7 @@ class Store:
 
 def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lambda: None) -> IService:
     """Wire the daemon and open nothing. `reactor` is the one that will run; see `difyd.tap`."""
-    zone = ZoneInfo(settings.server_tz)
+    zone = settings.zone
     metrics = make_metrics(settings)
     store = make_store(reactor, settings, zone)
     files = Threads(reactor, ThreadPool(0, 4, "files"))
@@ -232,7 +231,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     )
 
 
-def make_store(reactor: Any, settings: Settings, zone: ZoneInfo) -> Store:
+def make_store(reactor: Any, settings: Settings, zone: tzinfo) -> Store:
     """The embedded stores: SQLite, files, and what is kept in the process."""
     areas = Areas(settings.plugin_package_cache_path, settings.plugin_installed_path, settings.plugin_media_cache_path)
     objects = LocalObjects(settings.data_directory, (areas.packages, areas.installed, areas.assets, settings.persistence_storage_path))

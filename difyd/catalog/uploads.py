@@ -19,7 +19,7 @@ from difyd.catalog.scratch import Scratch
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import BadIdentifier, BadPackage, DaemonError, InternalError
-from difyd.package.errors import BundledPackageFailed
+from difyd.package.errors import BadSignature, BundledPackageFailed
 from difyd.package.upload import Accepted, Gate, Reported
 from difyd.store.blobs import IBlobs
 from difyd.store.database import declarations
@@ -77,6 +77,9 @@ class Uploads(Service):
             accepted = await self._threads.run(self._gate.package_blocking, path, verify=verify)
         except BadIdentifier as why:  # of the package, not of the request, which clients are told by its type
             raise BadPackage(str(why)) from why
+        except BadSignature as why:
+            self.log.warn("an upload was refused for its signature: {reason}", reason=(why.details or {}).get("reason"))
+            raise
         except OSError as why:
             raise InternalError(f"the uploaded package cannot be read: {why}") from why
         try:

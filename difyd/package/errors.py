@@ -26,12 +26,12 @@ class BadSignature(BadPackage):
     """
     A signature is demanded, and the package has none that counts (package-format 21).
 
-    The text is the fixed one that clients know; `reason` is a sentence for people: which check failed, and what can be done.
+    The text is the fixed one that clients know; `details` have the sentence for people: which check failed, and what can be done.
     """
 
     def __init__(self, reason: str) -> None:
         super().__init__("plugin verification has been enabled, and the plugin you want to install has a bad signature")
-        self.reason = reason
+        self.details = {"reason": reason}
 
 
 class FalseLanggenius(BadPackage):
@@ -42,7 +42,6 @@ class FalseLanggenius(BadPackage):
             "plugin installation blocked: this plugin claims to be from Langgenius but lacks official signature verification. "
             f"Set ENFORCE_LANGGENIUS_PLUGIN_SIGNATURES=false to allow installation (not recommended)\n{reason}"
         )
-        self.reason = reason
 
 
 class MissingIcon(BadPackage):

@@ -103,11 +103,11 @@ def answer(why: BaseException | None) -> Answer:
         log.failure("unexpected error in a request", Failure(why))
         return Answer(INTERNAL.status, _encode(INTERNAL, "internal server error"))
     text = why.to_json() if isinstance(why, PluginInvokeError) else str(why)
-    return Answer(shown.status, _encode(shown, text))
+    return Answer(shown.status, _encode(shown, text, why.details if isinstance(why, DaemonError) else None))
 
 
-def _encode(shown: Shown, text: str) -> bytes:
-    inner = msgspec.json.encode({"message": _valid(text), "error_type": shown.error_type, "args": None}).decode()
+def _encode(shown: Shown, text: str, details: Mapping[str, str] | None = None) -> bytes:
+    inner = msgspec.json.encode({"message": _valid(text), "error_type": shown.error_type, "args": details}).decode()
     return escape_separators(msgspec.json.encode({"code": shown.code, "message": inner}))
 
 

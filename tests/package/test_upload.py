@@ -57,7 +57,7 @@ class PackageTests(PackageCase):
         gate(forcing).package_blocking(self.signed(plugin()))
         for why in (self.refused(self.pack(plugin()), BadSignature, forcing), self.refused(self.pack(plugin()), BadSignature, verify=True)):
             self.assertEqual(str(why), "plugin verification has been enabled, and the plugin you want to install has a bad signature")
-            self.assertEqual(why.reason, "it is not signed")
+            self.assertEqual(why.details, {"reason": "it is not signed"})
 
     def test_order(self) -> None:
         """Kinds are judged before signatures, icons after them."""
