@@ -1,6 +1,5 @@
 """One call to a plugin: who asks, of whom, for what. Made once by `difyd.invoke`, read by whatever serves the call."""
 
-from os import urandom
 from typing import Final
 
 from msgspec import Raw, Struct
@@ -39,9 +38,3 @@ class Call(Struct, frozen=True, eq=False):
 
     def __repr__(self) -> str:
         return f"<call {self.session} of {self.identifier.text}: {self.action}>"
-
-
-def new_session_id() -> str:
-    """A random UUID (version 4), at a third of the price of the uuid module's."""
-    digits = urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"

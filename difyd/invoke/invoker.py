@@ -10,12 +10,13 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
 from difyd.callback.interfaces import ICallbacks
-from difyd.entities.call import NOTHING, Call, new_session_id
+from difyd.entities.call import NOTHING, Call
 from difyd.errors import BadRequest, KilledByTimeout, ShuttingDown
 from difyd.invoke.actions import Action
 from difyd.invoke.answers import IAnswer
 from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.fields import Members, WrongMembers
+from difyd.invoke.ids import SessionIds
 from difyd.invoke.session import Session
 from difyd.runtime.interfaces import IPluginRuntime
 from difyd.telemetry.metrics import Calls, Metrics, NoMetrics
@@ -82,6 +83,7 @@ class Invoker:
     _silence: float = 0
     """Seconds without a chunk after which a call is over, `PLUGIN_IDLE_EXECUTION_TIMEOUT`; 0 for no such limit."""
     _metrics: Metrics = field(factory=NoMetrics)
+    ids: SessionIds = field(factory=SessionIds, init=False)
     _open: set[Session] = field(factory=set, init=False)
 
     def __len__(self) -> int:
@@ -102,7 +104,7 @@ class Invoker:
         """
         body = request.body
         call = Call(
-            session=new_session_id(),
+            session=self.ids.new(),
             tenant=tenant,
             user=body.user_id or "",
             identifier=runtime.identifier,

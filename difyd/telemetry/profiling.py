@@ -5,6 +5,7 @@ All of it is text. Values of variables are never shown, they may be secrets.
 """
 
 import gc
+import signal
 import sys
 import threading
 import traceback
@@ -18,8 +19,10 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-INTERVAL: Final = 0.01
-"""Seconds between two samples."""
+from difyd.errors import InternalError
+
+INTERVAL: Final = 0.005
+"""Seconds of CPU between two samples."""
 SHOWN: Final = 60
 """Lines of a summary."""
 
@@ -58,8 +61,10 @@ class Samples:
 
     _seen: Counter[str] = field(factory=Counter, init=False)
 
-    def take(self, frames: Iterator[FrameType]) -> None:
-        self._seen[";".join(f"{frame.f_code.co_qualname}:{frame.f_lineno}" for frame in frames)] += 1
+    def take(self, _signal: int, frame: FrameType | None) -> None:
+        """A signal handler: `frame` is what it has interrupted."""
+        outwards = list(_outwards(frame))
+        self._seen[";".join(f"{one.f_code.co_qualname}:{one.f_lineno}" for one in reversed(outwards))] += 1
 
     def text(self) -> str:
         return "".join(f"{stack} {count}\n" for stack, count in self._seen.most_common())
@@ -67,26 +72,22 @@ class Samples:
 
 async def profile(clock: IReactorTime, seconds: float) -> str:
     """
-    Sample the reactor's thread for so long, from a thread of its own, while the daemon goes on.
+    Sample this thread, the reactor's, for so long, while the daemon goes on; raises InternalError when somebody does so already.
 
-    Cancelling it ends the sampling.
+    A timer that runs on CPU time interrupts it. A thread that looks from outside would only see it where it lets others run: in system calls.
     """
-    samples, done, watched = Samples(), threading.Event(), threading.get_ident()
-
-    def sample_blocking() -> None:
-        while not done.wait(INTERVAL):
-            frame = sys._current_frames().get(watched)
-            if frame is not None:
-                samples.take(reversed(list(_outwards(frame))))
-
-    thread = threading.Thread(target=sample_blocking, name="profile", daemon=True)
-    thread.start()
+    if signal.getitimer(signal.ITIMER_PROF)[0]:
+        raise InternalError("a profile is being taken already")
+    samples = Samples()
+    before = signal.signal(signal.SIGPROF, samples.take)
+    signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
     waited: Deferred[None] = Deferred(lambda _: timer.cancel())
     timer = clock.callLater(seconds, waited.callback, None)
     try:
         await waited
     finally:
-        done.set()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return samples.text()
 
 

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from difyd.catalog.endpoints import Endpoints, schema_of
 from difyd.catalog.installations import Installations
-from difyd.entities.call import Call, new_session_id
+from difyd.entities.call import Call
 from difyd.errors import BadRequest, InternalError, NotFound, Overloaded, PluginInvokeError, PluginNotFound
 from difyd.invoke.hooks import HookAnswer, IResponse
 from difyd.invoke.invoker import Invoker
@@ -140,7 +140,7 @@ class Hooks:
 
     async def _answer(self, request: Request, endpoint: Endpoint, runtime: IPluginRuntime, data: dict[str, object]) -> None:
         call = Call(
-            session=new_session_id(),
+            session=self._invoker.ids.new(),
             tenant=endpoint.tenant,
             user="",
             identifier=runtime.identifier,
