@@ -152,6 +152,8 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
         reactor, callbacks, Deadlines(reactor, settings.plugin_max_execution_timeout), settings.plugin_idle_execution_timeout, metrics
     )
 
+    metrics.sessions(invoker.__len__)
+
     node = uuid4().hex
     turns = Turns(reactor, store.leases)
     removals = Removals(reactor, store.database, packages, supervisor, turns)

@@ -142,11 +142,9 @@ class Invoker:
             self._deadlines.remove(session)
             session.close()
             count.ended(status, self._clock.seconds() - began)
-            self._metrics.sessions(len(self._open))
 
     def _began(self, session: Session, runtime: IPluginRuntime) -> Calls:
         self._open.add(session)
-        self._metrics.sessions(len(self._open))
         call = session.call
         count = self._metrics.calls(call.identifier.plugin_id, call.access, runtime.kind.value, call.action)
         count.began()

@@ -5,6 +5,7 @@ Whoever counts asks once for a counter with its labels and keeps it; counting is
 `difyd.telemetry.prometheus` is imported only when metrics are enabled.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -39,8 +40,8 @@ class Metrics(Protocol):
     def restarted(self, plugin_id: str, runtime_type: str) -> None:
         """A plugin was started again after it ended by itself."""
 
-    def sessions(self, running: int) -> None:
-        """So many sessions are open now."""
+    def sessions(self, running: Callable[[], int]) -> None:
+        """How many sessions are open; asked whenever somebody reads the figures."""
 
     def stored(self, operation: str, storage_type: str, status: str, seconds: float) -> None:
         """An operation on the object storage is over: `success` or `error`."""
@@ -66,6 +67,6 @@ class NoMetrics:
 
     def restarted(self, plugin_id: str, runtime_type: str) -> None: ...
 
-    def sessions(self, running: int) -> None: ...
+    def sessions(self, running: Callable[[], int]) -> None: ...
 
     def stored(self, operation: str, storage_type: str, status: str, seconds: float) -> None: ...

@@ -4,6 +4,7 @@ Metrics in Prometheus' form (configuration 7): names, labels and buckets are tho
 Imported only when metrics are enabled. Each set of labels is looked up once; after that counting is an addition.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from attrs import define, field
@@ -127,8 +128,8 @@ class PrometheusMetrics:
     def restarted(self, plugin_id: str, runtime_type: str) -> None:
         self._restarts.labels(plugin_id, runtime_type).inc()
 
-    def sessions(self, running: int) -> None:
-        self._sessions.set(running)
+    def sessions(self, running: Callable[[], int]) -> None:
+        self._sessions.set_function(running)
 
     def stored(self, operation: str, storage_type: str, status: str, seconds: float) -> None:
         self._stored.labels(operation, storage_type, status).inc()

@@ -35,6 +35,10 @@ class Bodies:
 
     _in_thread: InThread
 
+    def at_once(self, request: IRequest) -> bytes | None:
+        """All of the body when it is in memory; None when it has to be read. To be called once, as `read`."""
+        return _read_blocking(taken(request)) if isinstance(request.content, BytesIO) else None
+
     async def read(self, request: IRequest) -> bytes:
         """
         All of the body; without a turn of the reactor when it is in memory.

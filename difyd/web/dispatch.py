@@ -19,9 +19,9 @@ from difyd.web.body import Bodies
 from difyd.web.envelope import failure, success
 from difyd.web.sse import EventStream
 
-PLUGIN_ID: Final = "X-Plugin-ID"
+PLUGIN_ID: Final = b"x-plugin-id"
 IDENTIFIER: Final = "X-Plugin-Unique-Identifier"
-TRACE: Final = "traceparent"
+TRACE: Final = b"traceparent"
 
 
 class Installed(Protocol):
@@ -51,9 +51,10 @@ class Dispatch:
 
     async def call(self, request: Request, tenant: str, action: Action) -> bytes | None:
         """One call of a tenant's plugin."""
-        plugin_id = request.getHeader(PLUGIN_ID)
-        if not plugin_id:
+        header = request.getHeader(PLUGIN_ID)
+        if not header:
             raise BadRequest("plugin_id is required: send the header X-Plugin-ID")
+        plugin_id = header.decode(errors="replace")
 
         async def look_up() -> IPluginRuntime:
             installed = await self._installations.find(tenant, plugin_id)
@@ -74,15 +75,17 @@ class Dispatch:
     async def _invoke(
         self, request: Request, tenant: str | None, action: Action, look_up: Callable[[], Awaitable[IPluginRuntime]]
     ) -> bytes | None:
-        await look_up()
-        body = await self._bodies.read(request)
-        runtime = await look_up()  # a large body takes its time, and the plugin may have been upgraded meanwhile
+        runtime = await look_up()
+        body = self._bodies.at_once(request)
+        if body is None:
+            body = await self._bodies.read(request)
+            runtime = await look_up()  # the plugin may have been upgraded meanwhile
         called = decode_request(action, body)
         if tenant is None:
             tenant = called.tenant
             if not tenant:
                 raise BadRequest("Key: 'tenant_id' Error:Field validation for 'tenant_id' failed on the 'required' tag: it is missing")
-        trace = request.getHeader(TRACE) or ""
+        trace = (request.getHeader(TRACE) or b"").decode(errors="replace")
         if action.answer is Answer.LAST:
             last = LastAnswer(action.check)
             try:

@@ -75,7 +75,7 @@ class PrometheusTests(SynchronousTestCase):
         self.metrics.runtime("acme/echo", "local", 0.5)
         self.metrics.plugins("local", 4)
         self.metrics.restarted("acme/echo", "local")
-        self.metrics.sessions(7)
+        self.metrics.sessions(lambda: 7)
         self.metrics.stored("save", "local", "success", 0.01)
         for name, labels, value in (
             ("plugin_installations_total", {"plugin_id": "acme/echo", "status": "failed"}, 1),
