@@ -20,7 +20,6 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
-from uv import find_uv_bin
 
 from difyd.callback.callbacks import Callbacks
 from difyd.callback.dify import Dify
@@ -64,7 +63,7 @@ from difyd.runtime.eventlog import EventLog
 from difyd.runtime.hooks import Hooks
 from difyd.runtime.local.environment import BuildSettings
 from difyd.runtime.local.instance import Limits
-from difyd.runtime.local.uv import Installer
+from difyd.runtime.local.uv import Installer, find_uv
 from difyd.runtime.meter import Meter
 from difyd.runtime.supervisor import Patience, Supervisor
 from difyd.settings import Settings
@@ -277,7 +276,7 @@ def make_gate(settings: Settings) -> Gate:
 def local_settings(settings: Settings) -> LocalSettings:
     """What the operator says about plugins on this node."""
     installer = Installer(
-        settings.uv_path or find_uv_bin(),
+        find_uv(settings.uv_path),
         settings.pip_mirror_url,
         settings.pip_verbose,
         tuple(settings.pip_extra_args.split()),

@@ -13,12 +13,16 @@ _FILE_MODE: Final = 0o644
 _FOLDER_MODE: Final = 0o755
 _FEW: Final = 200
 _OURS: Final = (".venv", ".uv-cache")
-"""What the daemon itself puts into a working directory: a package that brings it along would be trusted for it."""
+"""
+What the daemon itself puts into a working directory, and leaves out when a package brings it along: it would be trusted for it.
+
+Packages made without an ignore file often hold the environment of their author; they get a real one instead.
+"""
 
 
 def extract_blocking(package: Path, destination: Path) -> None:
     """
-    Create `destination`, which must not exist or be empty, with all files of the package.
+    Create `destination`, which must not exist or be empty, with all files of the package but those that are the daemon's own.
 
     The directory is filled beside its place, synced, and renamed into it: it appears complete or not at all, whenever the daemon dies. Folders
     get mode 0755, files 0644; a symbolic link becomes a file that holds its text. Raises UnreadablePackage, and OSError when the disk
@@ -28,8 +32,6 @@ def extract_blocking(package: Path, destination: Path) -> None:
     beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".extracting", dir=destination.parent))
     try:
         with Archive.open_blocking(package) as archive:
-            for name in (*archive.folders, *(entry.name for entry in archive.entries)):
-                _refuse_ours(name)
             _fill(archive, beside)
         beside.chmod(_FOLDER_MODE)
         beside.rename(destination)  # also over an empty directory
@@ -39,9 +41,8 @@ def extract_blocking(package: Path, destination: Path) -> None:
     _sync(destination.parent)
 
 
-def _refuse_ours(name: str) -> None:
-    if PurePosixPath(name).parts[0] in _OURS:
-        raise UnreadablePackage(f'illegal file path in plugin package: "{name}"')
+def _is_ours(name: str) -> bool:
+    return PurePosixPath(name).parts[0] in _OURS
 
 
 def _fill(archive: Archive, root: Path) -> None:
@@ -49,8 +50,12 @@ def _fill(archive: Archive, root: Path) -> None:
     folders = {root}
     files = []
     for folder in archive.folders:
+        if _is_ours(folder):
+            continue
         _make(root / _on_disk(folder), folders)
     for entry in archive.entries:
+        if _is_ours(entry.name):
+            continue
         path = root / _on_disk(entry.name)
         _make(path.parent, folders)
         _write(archive, entry, path)
