@@ -70,7 +70,8 @@ class Session:
             self._alarm.cancel()
         self._callbacks.close(self.call)
         if self._channel is not None:
-            self._channel.close()
+            channel, self._channel = self._channel, None  # it knows us, too: a circle would keep the whole request until it is collected
+            channel.close()
         self.finished.addErrback(lambda _: None)  # when the call was over before anybody came to wait for it
 
     def abandon(self, reason: DaemonError) -> None:

@@ -1,6 +1,8 @@
 """Calls over HTTP, through the real site on a memory transport, to a plugin in memory."""
 
+import gc
 import json
+import weakref
 from typing import Any
 
 from attrs import define, field
@@ -95,6 +97,16 @@ class DispatchTests(SynchronousTestCase):
             self.assertTrue(self.cable.read().startswith(b"HTTP/1.1 200 "))
             self.refused(self.post(body={}), 400, "PluginDaemonBadRequestError")
         self.assertFalse(self.cable.socket.disconnecting)
+
+    def test_nothing_is_left_behind(self) -> None:
+        """What a call was made of is gone with it, without waiting for the collector of circles, whose rounds all calls would pay for."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.post()
+        left = weakref.ref(self.runtime.session)
+        self.runtime.play(TEXT)
+        self.runtime.channels.clear()
+        self.assertIsNone(left())
 
     def test_no_chunks(self) -> None:
         """A plugin that ends without a word gives an empty stream."""
