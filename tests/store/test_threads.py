@@ -4,8 +4,8 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.errors import ShuttingDown
-from difyd.store.threads import Threads
-from tests.store.inline import HeldPool, InlineReactor, inline_threads
+from difyd.store.threads import OneThread, Threads
+from tests.store.inline import HeldPool, InlinePool, InlineReactor, inline_threads
 
 
 class RunTests(SynchronousTestCase):
@@ -27,9 +27,11 @@ class RunTests(SynchronousTestCase):
 
 
 class StopTests(SynchronousTestCase):
+    kind: type[Threads] = Threads
+
     def setUp(self) -> None:
         self.pool = HeldPool()
-        self.threads = Threads(InlineReactor(), self.pool)
+        self.threads = self.kind(InlineReactor(), self.pool)
         self.threads.startService()
 
     def test_idle(self) -> None:
@@ -69,3 +71,62 @@ class StopTests(SynchronousTestCase):
     def test_never_started(self) -> None:
         """Stopping what never ran is no error: a start that failed half-way stops everything."""
         self.successResultOf(inline_threads().stopService())
+
+
+class StopOneTests(StopTests):
+    """One thread keeps the same promises."""
+
+    kind = OneThread
+
+
+class OneThreadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.pool, self.time, self.done = HeldPool(), 0.0, list[str]()
+        self.threads = OneThread(InlineReactor(), self.pool, lambda: self.time)
+        self.threads.startService()
+
+    def work(self, name: str, seconds: float = 0.0) -> str:
+        self.done.append(name)
+        self.time += seconds
+        if name == "bad":
+            raise ValueError(name)
+        return name
+
+    def trip(self) -> list[str]:
+        """What is done in one trip to the thread."""
+        self.done = []
+        (trip,), self.pool.waiting = self.pool.waiting, []
+        on_result, function, args, kwargs = trip
+        InlinePool().callInThreadWithCallback(on_result, function, *args, **kwargs)
+        return self.done
+
+    def test_together(self) -> None:
+        """What queues while the thread works goes in the next trip, in order, each to its own answer."""
+        answers = [self.threads.run(self.work, name) for name in ("a", "b", "bad", "c")]
+        self.assertEqual(self.trip(), ["a"])
+        self.assertEqual(self.successResultOf(answers[0]), "a")
+        self.assertEqual(self.trip(), ["b", "bad", "c"])
+        self.assertEqual([self.successResultOf(answers[1]), self.successResultOf(answers[3])], ["b", "c"])
+        self.failureResultOf(answers[2], ValueError)
+        self.assertEqual(self.pool.waiting, [])
+
+    def test_long(self) -> None:
+        """A trip that has taken long comes back; the rest goes in the next one, before what came later."""
+        answers = [self.threads.run(self.work, name, 0.03) for name in ("a", "b", "c")]
+        self.trip()
+        self.assertEqual(self.trip(), ["b"])
+        self.threads.run(self.work, "d")
+        self.assertNoResult(answers[2])
+        self.assertEqual(self.trip(), ["c"])
+        self.assertEqual(self.trip(), ["d"])
+
+    def test_many(self) -> None:
+        """A trip takes sixteen at most."""
+        for number in range(20):
+            self.threads.run(self.work, str(number))
+        self.assertEqual([len(self.trip()) for _ in range(3)], [1, 16, 3])
+
+    def test_asked_by_an_answer(self) -> None:
+        """Who gets an answer may ask for more at once."""
+        self.threads.run(self.work, "a").addCallback(lambda _: self.threads.run(self.work, "b"))
+        self.assertEqual([self.trip(), self.trip()], [["a"], ["b"]])

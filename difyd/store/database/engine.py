@@ -18,7 +18,7 @@ from twisted.python.threadpool import ThreadPool
 from difyd.store.database import connect, schema
 from difyd.store.database.failures import DatabaseFailed, describe, worth_repeating
 from difyd.store.database.ids import Ids
-from difyd.store.threads import Threads
+from difyd.store.threads import OneThread, Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Database(Service):
     """
     Runs functions in transactions on its own threads: one thread hop, one transaction per call.
 
-    SQLite has one writer at a time: `writers` is then a pool of one thread, where writes queue instead of polling for the file's lock.
+    SQLite has one writer at a time: `writers` is then one thread, where writes queue instead of polling for the file's lock.
     """
 
     log = Logger()
@@ -79,7 +79,7 @@ class Database(Service):
         return cls(
             connect.sqlite_engine(path, READERS + 1),
             readers=Threads(reactor, ThreadPool(0, READERS, "database-read")),
-            writers=Threads(reactor, ThreadPool(0, 1, "database-write")),
+            writers=OneThread(reactor, ThreadPool(0, 1, "database-write")),
             zone=zone,
             migrate=migrate,
         )

@@ -4,10 +4,10 @@ import uuid
 from typing import Final
 
 from attrs import frozen
-from sqlalchemy import BigInteger, bindparam, func, select, update
+from sqlalchemy import BigInteger, bindparam, func, literal_column, select, update
 
 from difyd.store.database.engine import Transaction
-from difyd.store.database.statements import insert_absent
+from difyd.store.database.statements import insert_absent, update_quickly
 from difyd.store.database.tables import tenant_storages
 
 _IDS: Final = uuid.UUID("c1d1c8a4-31f6-4f0b-8a52-9b8c3f6f2e07")
@@ -18,7 +18,7 @@ _MORE: Final = bindparam("more", type_=BigInteger())
 _SET: Final = update(tenant_storages).where(tenant_storages.c.id == bindparam("row")).values(size=bindparam("bytes", type_=BigInteger()))
 _ADD: Final = (
     update(tenant_storages)
-    .where(*_PAIR, (tenant_storages.c.size + _MORE).between(0, bindparam("limit", type_=BigInteger())))
+    .where(*_PAIR, (tenant_storages.c.size + _MORE).between(literal_column("0"), bindparam("limit", type_=BigInteger())))
     .values(size=tenant_storages.c.size + _MORE)
 )
 """Built once: a plugin may store many values a second. `updated_at` stays (2.4)."""
@@ -41,9 +41,9 @@ def try_add_blocking(transaction: Transaction, tenant: str, plugin_id: str, diff
     False when it was not that simple; then nothing is counted, and `lock_blocking` says how things are.
     """
     values = {"tenant": tenant, "plugin": plugin_id, "more": difference, "limit": limit if difference > 0 else _NO_LIMIT}
-    changed = transaction.connection.execute(_ADD, values).rowcount
+    changed = update_quickly(transaction.connection, _ADD, values)
     if changed > 1:  # rows of the reference, which counted twice
-        transaction.connection.execute(_ADD, values | {"more": -difference, "limit": _NO_LIMIT})
+        update_quickly(transaction.connection, _ADD, values | {"more": -difference, "limit": _NO_LIMIT})
     return changed == 1
 
 

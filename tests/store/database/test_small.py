@@ -2,9 +2,10 @@
 
 import uuid
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from difyd.store.database import debugkeys, readmes, storages
+from difyd.store.database.engine import DatabaseFailed
 from difyd.store.database.tables import plugin_readme_records, tenant_storages
 from tests.store.database.cases import OTHER, TENANT, WEATHER, WEATHER_2, DatabaseCase, SQLiteCase
 
@@ -133,7 +134,18 @@ class SQLiteReadmesTests(ReadmesContract, SQLiteCase):
 
 
 class SQLiteStoragesTests(StoragesContract, SQLiteCase):
-    pass
+    def test_try_add_refused(self) -> None:
+        """What the driver refuses is the database's failure, with the statement, and undoes the transaction."""
+
+        def work(transaction) -> None:
+            storages.lock_blocking(transaction, TENANT, "acme/weather")
+            transaction.connection.execute(text("ALTER TABLE tenant_storages RENAME TO elsewhere"))
+            storages.try_add_blocking(transaction, TENANT, "acme/weather", 1, 100)
+
+        why = self.refused(DatabaseFailed, work)
+        self.assertIn("UPDATE tenant_storages", why.statement)
+        self.assertIn("no such table", str(why))
+        self.assertEqual(self.rows(tenant_storages, "id"), [])
 
 
 class SQLiteDebugKeysTests(DebugKeysContract, SQLiteCase):
