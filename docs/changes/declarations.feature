@@ -1,0 +1,1 @@
+Packages of all six kinds are understood: tools, models, agent strategies, endpoints, data sources and triggers are declared to Dify as the reference declares them, with icons, readmes, defaults and parameter templates.

@@ -1,0 +1,1 @@
+Dispatch serves every call of a Dify API server, from models in all their types to OAuth, dynamic options and triggers, and passes on what a plugin wrote digit for digit; what does not fit is refused by the name of its field.

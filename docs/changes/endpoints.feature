@@ -1,0 +1,1 @@
+Web hooks below `/e/` carry any request to the endpoint of a plugin and stream its answer back; their administration keeps secrets encrypted by Dify, shows them masked, and switches hooks on and off at once.

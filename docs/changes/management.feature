@@ -1,0 +1,1 @@
+Management installs packages and bundles by tasks that can be watched, upgrades a plugin while its old version still answers, uninstalls without leaving a process or a file, and lists everything page by page.
