@@ -98,8 +98,12 @@ class IBlobs(Interface):
 class IStaged(Interface):
     """A value on its way into a store."""
 
-    def commit_blocking() -> None:
-        """Put it in place, whole. Raises StorageFailed; then it is forgotten."""
+    def commit_blocking(*, lasting: bool = True) -> None:
+        """
+        Put it in place, whole. Raises StorageFailed; then it is forgotten.
+
+        With `lasting` it survives a power failure once this returns; without it a power failure may bring the old value back, whole.
+        """
 
     def discard_blocking() -> None:
         """Forget it. Does not raise, and does nothing to what is in place."""

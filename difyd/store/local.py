@@ -15,17 +15,18 @@ from zope.interface import implementer
 from difyd.errors import StorageFailed
 from difyd.store.blobs import BlobMissing, IObjects, IStaged, check_key
 
-_HALF_WRITTEN: Final = ".difyd-"
-"""How the names of files begin that are not in their place yet; listings of either daemon skip hidden names."""
+_STAGING: Final = ".difyd-staging"
+"""The directory of an area where files are written; listings of either daemon skip hidden names, and no key leads there."""
 
 
 @implementer(IObjects)
 @define(eq=False)
 class LocalObjects:
     """
-    One file per blob. A file is written beside its place, synced and renamed, so it is whole or not there, whenever we die.
+    One file per blob. A file is written elsewhere, synced and renamed into its place, so it is whole or not there, whenever we die.
 
-    Such a death leaves a hidden file behind, which the next `open_blocking` removes from `areas` (key prefixes).
+    Elsewhere is one directory in each of `areas` (key prefixes, which may be file systems of their own), another one for all other keys.
+    Our death leaves files there, which the next `open_blocking` removes without a look at anything else.
     """
 
     root: Path
@@ -38,27 +39,29 @@ class LocalObjects:
             self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as why:
             raise StorageFailed(f"the storage directory {self.root} cannot be used: {why}") from why
-        for area in self.areas:
-            _sweep(self._path(area))
+        for directory in (self._root, *(self._path(area) for area in self.areas)):
+            _sweep(f"{directory}/{_STAGING}")
 
     def read_blocking(self, key: str) -> bytes:
         with _reading(key), open(self._path(key), "rb", buffering=0) as file:
             return file.readall()
 
     def write_file_blocking(self, key: str, source: Path | str) -> None:
-        path = self._path(key)
+        path, half = self._path(key), self._half(key)
         try:
-            with _half_written(path) as half:
+            with _removing(half):
                 shutil.copyfile(source, half)
                 _sync(half)
                 _put(half, path)
+                _sync(os.path.dirname(path))
         except OSError as why:
             raise StorageFailed(f"{key} cannot be stored: {why}") from why
 
     def fetch_blocking(self, key: str, destination: Path) -> None:
-        with _reading(key), _half_written(str(destination.absolute())) as half:
-            shutil.copyfile(self._path(key), half)
-            os.replace(half, destination)
+        beside = str(destination.absolute().with_name(f"{_STAGING}-{secrets.token_hex(8)}"))
+        with _reading(key), _removing(beside):
+            shutil.copyfile(self._path(key), beside)
+            os.replace(beside, destination)
 
     def copy_blocking(self, source: str, target: str) -> None:
         origin, _ = self._path(source), self._path(target)
@@ -93,14 +96,9 @@ class LocalObjects:
             raise StorageFailed(f"{prefix} cannot be listed: {why}") from why
 
     def stage_blocking(self, key: str, data: bytes) -> IStaged:
-        path = self._path(key)
-        half = _half_name(path)
+        path, half = self._path(key), self._half(key)
         try:
-            try:
-                _write(half, data)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-                _write(half, data)
+            _write(half, data)
         except OSError as why:
             with suppress(OSError):
                 os.unlink(half)
@@ -110,6 +108,11 @@ class LocalObjects:
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
 
+    def _half(self, key: str) -> str:
+        """A new name in the file system of the key's place."""
+        area = next((f"{area}/" for area in self.areas if key.startswith(f"{area}/")), "")
+        return f"{self._root}/{area}{_STAGING}/{secrets.token_hex(8)}"
+
 
 @implementer(IStaged)
 @define(eq=False)
@@ -118,9 +121,11 @@ class _StagedFile:
     _half: str
     _path: str
 
-    def commit_blocking(self) -> None:
+    def commit_blocking(self, *, lasting: bool = True) -> None:
         try:
             _put(self._half, self._path)
+            if lasting:
+                _sync(os.path.dirname(self._path))
         except OSError as why:
             self.discard_blocking()
             raise StorageFailed(f"{self.key} cannot be stored: {why}") from why
@@ -130,17 +135,12 @@ class _StagedFile:
             os.unlink(self._half)
 
 
-def _half_name(path: str) -> str:
-    return f"{os.path.dirname(path)}/{_HALF_WRITTEN}{secrets.token_hex(8)}"
-
-
 @contextmanager
-def _half_written(path: str) -> Iterator[str]:
-    """A name beside `path`; whatever is still there at the end is removed."""
-    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-    half = _half_name(path)
+def _removing(half: str) -> Iterator[None]:
+    """Makes the directory of a file that is to be written; if the file is still there at the end it is removed."""
+    os.makedirs(os.path.dirname(half), 0o755, exist_ok=True)
     try:
-        yield half
+        yield
     finally:
         with suppress(FileNotFoundError):
             os.unlink(half)
@@ -157,9 +157,12 @@ def _reading(key: str) -> Iterator[None]:
 
 
 def _put(half: str, path: str) -> None:
-    """Into its place; the directory is synced too, or a power failure could still undo the renaming."""
-    os.replace(half, path)
-    _sync(os.path.dirname(path))
+    """Into its place. Only once the directory is synced, too, a power failure can no longer undo it."""
+    try:
+        os.replace(half, path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        os.replace(half, path)
 
 
 def _sync(path: str) -> None:
@@ -173,13 +176,22 @@ def _sync(path: str) -> None:
 def _write(path: str, data: bytes) -> None:
     """A new file with these bytes, on the disk."""
     view = memoryview(data)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    descriptor = _create(path)
     try:
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _create(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        return os.open(path, flags, 0o644)
 
 
 def _files(directory: str, before: str) -> Iterator[str]:
@@ -196,8 +208,7 @@ def _files(directory: str, before: str) -> Iterator[str]:
 
 def _sweep(directory: str) -> None:
     """Remove what a killed daemon left half-written. What cannot be removed hurts nobody but the disk."""
-    for where, _, names in os.walk(directory):
-        for name in names:
-            if name.startswith(_HALF_WRITTEN):
-                with suppress(OSError):
-                    os.unlink(os.path.join(where, name))
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                os.unlink(entry.path)

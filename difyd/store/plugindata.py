@@ -2,8 +2,9 @@
 The small data that plugins keep: values under keys, per tenant and plugin id, in the blob store (backwards-invocation 8).
 
 Check, write and count happen in one transaction that holds the pair's row, so the quota is exact however many calls set at once, and a
-refused value has not touched the old one. Values are on the disk when a call is answered; their count may be older after a power failure,
-as it may when the database fails in the very moment of the commit.
+refused value has not touched the old one. A value appears whole or not at all, and whoever reads it after the answer gets it. A power
+failure may bring values of the last seconds back to what they were, and their count likewise: waiting for the disk to have the directory and
+the journal as well would cost every value twice as much. The count may also be older when the database fails in the very moment of the commit.
 """
 
 import posixpath
@@ -94,7 +95,7 @@ class PluginData:
             counted = storages.try_add_blocking(transaction, tenant, plugin_id, already, limit)
             if not counted or self._size_blocking(place) != before:
                 self._count_blocking(transaction, tenant, plugin_id, place, len(value), already if counted else 0, limit)
-            staged.commit_blocking()
+            staged.commit_blocking(lasting=False)
         except BaseException:
             staged.discard_blocking()
             raise

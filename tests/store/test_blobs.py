@@ -139,6 +139,8 @@ class BlobsContract:
         first.discard_blocking()
         second.commit_blocking()
         self.assertEqual(self.now(self.blobs.read("a/b")), b"second")
+        self.objects.stage_blocking("a/b", b"third").commit_blocking(lasting=False)
+        self.assertEqual(self.now(self.blobs.read("a/b")), b"third")
         self.assertEqual(self.now(self.blobs.list("a")), ["b"])
 
 
@@ -160,11 +162,17 @@ class LocalBlobsTests(BlobsContract, SynchronousTestCase):
     def test_killed(self) -> None:
         """What a killed daemon left half-written is no blob, and the next start clears it away; it touches nothing else."""
         self.objects.stage_blocking(PACKAGE, b"half")  # and then the power fails
+        self.objects.stage_blocking("in/no/area", b"half")
         self.now(self.blobs.write("plugin/.kept", b""))
         self.assertEqual(self.now(self.blobs.list("plugin_packages")), [])
-        self.assertEqual(len(self.everything()), 2)
+        self.assertEqual(len(self.everything()), 3)
         LocalObjects(self.root, ("plugin", "plugin_packages")).open_blocking()
         self.assertEqual(self.everything(), ["plugin/.kept"])
+
+    def test_staged_in_its_area(self) -> None:
+        """A file is written where renaming it does not leave the area, which may be a file system of its own."""
+        self.objects.stage_blocking(PACKAGE, b"half")
+        self.assertEqual([name.split("/")[:2] for name in self.everything()], [["plugin_packages", ".difyd-staging"]])
 
     def test_nothing_half_written(self) -> None:
         """No operation leaves anything but blobs behind, also when it fails."""
