@@ -38,19 +38,25 @@ class Dify:
     """
     The inner API: secrets come back in base64, everything else is answered by the script.
 
-    `script`: below a route, what is answered to its first call, its second, and so on; each answer is a list of frames.
+    `script`: below a route, what is answered to its first call, its second, and so on; each answer is a list of frames, and of events that
+    are waited for before the rest is said.
     """
 
     asked: list[tuple[str, Any]] = field(factory=list)
     """Routes, and what was asked there; secrets left out."""
     script: dict[str, list[list[Any]]] = field(factory=dict)
 
-    def answer(self, route: str, body: Any) -> bytes:
+    def answer(self, route: str, body: Any) -> Iterator[bytes]:
         if route == "invoke/encrypt":
             turned = self._turned(body["data"], body["config"], seal if body["opt"] == "encrypt" else unseal)
-            return json.dumps({"data": {"data": turned}, "error": ""}).encode()
+            yield json.dumps({"data": {"data": turned}, "error": ""}).encode()
+            return
         self.asked.append((route, body))
-        return b"".join(map(frame, self.script[route].pop(0)))
+        for step in self.script[route].pop(0):
+            if isinstance(step, threading.Event):
+                step.wait(LIMIT)
+            else:
+                yield frame(step)
 
     def _turned(self, data: Mapping[str, Any], config: list[Any], turn: Callable[[str], str]) -> dict[str, Any]:
         secrets = {entry["name"] for entry in config if entry["type"] == "secret-input"}
@@ -77,11 +83,12 @@ class InnerApi(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        told = self.dify.answer(self.path.removeprefix("/inner/api/"), body)
         self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(told)
+        for part in self.dify.answer(self.path.removeprefix("/inner/api/"), body):
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: Any) -> None:
         """The tests say what is wrong."""
@@ -149,14 +156,20 @@ class House:
     dify: Dify
 
     def hook(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, Any, list[bytes]]:
-        """Status, headers and lines that anybody gets below `/e/`; the lines as they come."""
+        """Status, headers and lines that anybody gets below `/e/`."""
+        with self.calling(path, method, body, **headers) as response:
+            return response.status, response.headers, list(response)
+
+    @contextmanager
+    def calling(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Iterator[Any]:
+        """The response to such a request, to be read as it comes."""
         request = urllib.request.Request(f"{self.url}/e/{path}", body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=LIMIT) as response:
-                return response.status, response.headers, list(response)
+            response = urllib.request.urlopen(request, timeout=LIMIT)
         except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, refused.headers, list(refused)
+            response = refused
+        with response:
+            yield response
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The example with web hooks: set up with a secret, called by anybody, streamed, on the real SDK."""
 
+from threading import Event
 from typing import Any
 
 from tests.integration.example_house import ExampleTestCase
@@ -43,16 +44,21 @@ class HookTests(ExampleTestCase):
         return status, told["Content-Type"], lines
 
     def test_streamed(self) -> None:
-        """A signed question is asked of the app in the settings; its words are the body, its events are not."""
+        """A signed question is asked of the app in the settings; its words are read while it still speaks, its other events are not."""
+        heard = Event()
         self.dify.script["invoke/app"] = [[
             {"event": "message", "answer": "Ein\n", "conversation_id": "c"},
             {"event": "agent_thought", "thought": "hm"},
+            heard,
             {"event": "message", "answer": "Zuhörer.\n"},
             {"event": "message_end", "metadata": {}},
         ]]  # fmt: skip
         body = QUESTION.encode()
-        answer = self.ask(body, **{"X-Signature": signature(body)})
-        self.assertEqual(answer, (200, "text/plain; charset=utf-8", [b"Ein\n", "Zuhörer.\n".encode()]))
+        with self.house.calling(f"{self.hook}/ask", "POST", body, **{"X-Signature": signature(body)}) as response:
+            self.assertEqual((response.status, response.headers["Content-Type"]), (200, "text/plain; charset=utf-8"))
+            self.assertEqual(response.readline(), b"Ein\n")
+            heard.set()
+            self.assertEqual(response.read(), "Zuhörer.\n".encode())
         ((route, asked),) = self.dify.asked
         self.assertEqual((route, asked["app_id"], asked["query"], asked["response_mode"]), ("invoke/app", "app-1", QUESTION, "streaming"))
 
