@@ -1,9 +1,9 @@
 """Declarations as they were uploaded: JSON texts by identifier, kept and handed out as they are (state-and-cluster 3.2, 5.2)."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
-from sqlalchemy import BindParameter, bindparam, delete, exists, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, LargeBinary, bindparam, cast, delete, exists, select, union_all
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
@@ -12,15 +12,23 @@ from difyd.store.database.statements import chunks, insert_absent
 from difyd.store.database.tables import plugin_declarations, plugins
 
 _WANTED: Final[BindParameter[str]] = bindparam("wanted", expanding=True)
-_GET: Final = union_all(
-    select(plugin_declarations.c.plugin_unique_identifier, plugin_declarations.c.declaration).where(
-        plugin_declarations.c.plugin_unique_identifier.in_(_WANTED)
-    ),
-    select(plugins.c.plugin_unique_identifier, plugins.c.remote_declaration).where(
-        plugins.c.plugin_unique_identifier.in_(_WANTED), plugins.c.install_type == RuntimeType.REMOTE.value
-    ),
-)
-"""Of uploaded plugins, and of those being debugged, which keep theirs in another place."""
+
+
+def _texts(shown: Callable[[ColumnElement[str]], ColumnElement[Any]]) -> CompoundSelect[*tuple[Any, ...]]:
+    """Of uploaded plugins, and of those being debugged, which keep theirs in another place."""
+    return union_all(
+        select(plugin_declarations.c.plugin_unique_identifier, shown(plugin_declarations.c.declaration)).where(
+            plugin_declarations.c.plugin_unique_identifier.in_(_WANTED)
+        ),
+        select(plugins.c.plugin_unique_identifier, shown(plugins.c.remote_declaration)).where(
+            plugins.c.plugin_unique_identifier.in_(_WANTED), plugins.c.install_type == RuntimeType.REMOTE.value
+        ),
+    )
+
+
+_GET: Final = _texts(lambda column: column)
+_GET_BYTES: Final = _texts(lambda column: cast(column, LargeBinary))
+"""For SQLite, which keeps texts as the bytes that we want; through `str` each would be decoded and encoded again."""
 
 
 def get_blocking(transaction: Transaction, identifier: PluginIdentifier) -> bytes | None:
@@ -37,10 +45,11 @@ def get_many_blocking(transaction: Transaction, identifiers: Iterable[PluginIden
 def texts_blocking(transaction: Transaction, identifiers: Iterable[str]) -> dict[str, bytes]:
     """The same by the identifiers' text, which may be none in a row of somebody else's."""
     found: dict[str, bytes] = {}
+    statement = _GET_BYTES if transaction.connection.dialect.name == "sqlite" else _GET
     for piece in chunks(identifiers):
-        for identifier, text in transaction.connection.execute(_GET, {"wanted": piece}):
+        for identifier, text in transaction.connection.execute(statement, {"wanted": piece}):
             if text:
-                found.setdefault(identifier, text.encode())
+                found.setdefault(identifier, text if isinstance(text, bytes) else text.encode())
     return found
 
 

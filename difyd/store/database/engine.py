@@ -18,6 +18,7 @@ from twisted.python.threadpool import ThreadPool
 from difyd.store.database import connect, schema
 from difyd.store.database.failures import DatabaseFailed, describe, worth_repeating
 from difyd.store.database.ids import Ids
+from difyd.store.database.memory import Memory
 from difyd.store.threads import OneThread, Threads
 
 P = ParamSpec("P")
@@ -39,6 +40,7 @@ class Transaction:
     """The time of every row that this transaction writes."""
     zone: tzinfo = field(default=UTC)
     """In which times are shown."""
+    memory: Memory = field(factory=Memory)
 
     def stamps(self) -> dict[str, object]:
         """The columns that every new row starts with."""
@@ -66,6 +68,7 @@ class Database(Service):
     ) -> None:
         self.ids = Ids(now)
         self.zone = zone
+        self.memory = Memory()
         self._engine = engine
         self._reading, self._unsynced = connect.reading(engine), connect.unsynced(engine)
         self._readers, self._writers = readers, writers
@@ -154,7 +157,7 @@ class Database(Service):
 
     def _attempt_blocking(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
         with engine.connect() as connection:  # leaving it rolls back what was not committed
-            result = work(Transaction(connection, self.ids, datetime.fromtimestamp(self._now(), UTC), self.zone))
+            result = work(Transaction(connection, self.ids, datetime.fromtimestamp(self._now(), UTC), self.zone, self.memory))
             if engine is not self._reading:
                 connection.commit()
             return result

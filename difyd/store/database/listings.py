@@ -1,11 +1,13 @@
 """
-What management lists (http-api 14): one statement for the rows, one for all their declarations, one more where a total is asked for.
+What management lists (http-api 14): one statement for the rows, one for those of their declarations that are not in memory, one more where a
+total is asked for.
 
 Pages are `OFFSET (page - 1) * size LIMIT size`, newest first by time of creation, then id, so that they are stable. A row whose
 declaration cannot be read is left out and named in `Page.broken`: a console that shows 49 of 50 plugins is worth more than none.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,10 +20,11 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import InternalError
 from difyd.store.database.declarations import texts_blocking
 from difyd.store.database.engine import Transaction
+from difyd.store.database.memory import Known, Stamp
 from difyd.store.database.records import AgentRecord, BatchRecord, BindingRecord, InstallationRecord, MissingRecord, Page, ProviderRecord
 from difyd.store.database.statements import AnyRow, chunks, newest_first
 from difyd.store.database.tables import CATEGORIES as TABLES
-from difyd.store.database.tables import plugin_installations
+from difyd.store.database.tables import plugin_declarations, plugin_installations
 from difyd.store.database.times import rfc3339
 from difyd.store.database.types import Moment, Shown
 
@@ -47,27 +50,27 @@ class Filter:
     """Of the label and the description, with `en_US` standing in."""
 
 
-class _Head(Struct, frozen=True):
-    """As much of a declaration as a record of an installation shows; decoding it also proves that the rest is JSON."""
-
-    name: str = ""
-    version: str = ""
-    verified: bool = False
-
-
 class _Meta(Struct, frozen=True):
     meta: Raw = Raw(b"{}")
 
 
-_head = msgspec.json.Decoder(_Head)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _meta = msgspec.json.Decoder(_Meta)
 _NO_META: Final = Raw(b"{}")
 _object = msgspec.json.Decoder(dict[str, Raw])
 
 
 def _shown(table: Table, *more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    """All columns of a table, in its order, with times as they come from the driver. The makers of records take rows apart by position."""
-    return select(*(type_coerce(column, Shown) if isinstance(column.type, Moment) else column for column in table.c), *more)
+    """
+    All columns of a table, in its order, with times as they come from the driver; then `more`, then the two of the declaration's stamp.
+
+    The makers of records take rows apart by position.
+    """
+    columns = (type_coerce(column, Shown) if isinstance(column.type, Moment) else column for column in table.c)
+    declared = plugin_declarations.c
+    return select(*columns, *more, declared.id.label("_id"), type_coerce(declared.updated_at, Shown).label("_at")).join_from(
+        table, plugin_declarations, declared.plugin_unique_identifier == table.c.plugin_unique_identifier, isouter=True
+    )
 
 
 _INSTALLED: Final = _shown(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
@@ -92,9 +95,9 @@ def category_blocking(transaction: Transaction, tenant: str, category: str, page
     Reads on, newest first, until one plugin after the page is found: only the declarations say which ones belong to it.
     """
 
-    def matching(transaction: Transaction, row: AnyRow, text: bytes) -> InstallationRecord | None:
-        declaration = Declaration.decode(text)
-        return _installation(transaction, row, text) if _matches(row, declaration, category, wanted) else None
+    def matching(transaction: Transaction, row: AnyRow, known: Known) -> InstallationRecord | None:
+        declaration = Declaration.decode(known.text)
+        return _installation(transaction, row, known) if _matches(row, declaration, category, wanted) else None
 
     end = page * size
     found: list[InstallationRecord] = []
@@ -203,19 +206,19 @@ def _page(statement: Select[*tuple[Any, ...]], page: int, size: int) -> Select[*
 
 
 def _with_declarations(
-    transaction: Transaction, rows: Sequence[AnyRow], make: Callable[[Transaction, AnyRow, bytes], R | None]
+    transaction: Transaction, rows: Sequence[AnyRow], make: Callable[[Transaction, AnyRow, Known], R | None]
 ) -> tuple[list[R], tuple[str, ...]]:
     """
-    A record of each row and its declaration, all of which come in one statement; and the identifiers of rows without a readable one.
+    A record of each row and its declaration; and the identifiers of rows without a readable one.
 
-    Not a join: a database that sorts rows would carry the texts along.
+    The declarations that are not in memory come in one statement. Not with the rows: a database that sorts rows would carry them along.
     """
-    texts = texts_blocking(transaction, (row.plugin_unique_identifier for row in rows))
     found, broken = [], []
+    known = _known(transaction, rows)
     for row in rows:
         try:
-            record = make(transaction, row, texts[row.plugin_unique_identifier])
-        except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            record = make(transaction, row, known[row.plugin_unique_identifier])
+        except (KeyError, *_UNREADABLE):
             broken.append(str(row.plugin_unique_identifier))
         else:
             if record is not None:
@@ -223,21 +226,38 @@ def _with_declarations(
     return found, tuple(broken)
 
 
-def _installation(transaction: Transaction, row: AnyRow, text: bytes) -> InstallationRecord:
-    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta = row
-    head = _head.decode(text)
+def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:
+    """By identifier; what is missing or cannot be read is left out."""
+    known: dict[str, Known] = {}
+    absent: dict[str, Stamp] = {}
+    for row in rows:
+        stamp = row[-2], row[-1]
+        if kept := transaction.memory.get(stamp):
+            known[row.plugin_unique_identifier] = kept
+        else:
+            absent[row.plugin_unique_identifier] = stamp
+    for identifier, text in texts_blocking(transaction, absent).items():
+        with suppress(*_UNREADABLE):
+            known[identifier] = Known.read(text)
+            if absent[identifier][0] is not None:  # else it is of a plugin being debugged, whose row may change
+                transaction.memory.put(absent[identifier], known[identifier])
+    return known
+
+
+def _installation(transaction: Transaction, row: AnyRow, known: Known) -> InstallationRecord:
+    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta, *_ = row
     return InstallationRecord(
         id=id,
-        name=head.name,
+        name=known.head.name,
         plugin_id=plugin_id,
         tenant_id=tenant,
         plugin_unique_identifier=identifier,
         endpoints_active=active or 0,
         endpoints_setups=setups or 0,
         installation_id=id,
-        declaration=Raw(text),
+        declaration=Raw(known.text),
         runtime_type=runtime,
-        version=head.version,
+        version=known.head.version,
         created_at=rfc3339(created_at, transaction.zone),
         updated_at=rfc3339(updated_at, transaction.zone),
         source=source or "",
@@ -246,9 +266,8 @@ def _installation(transaction: Transaction, row: AnyRow, text: bytes) -> Install
     )
 
 
-def _batch(transaction: Transaction, row: AnyRow, text: bytes) -> BatchRecord:
-    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta = row
-    _head.decode(text)
+def _batch(transaction: Transaction, row: AnyRow, known: Known) -> BatchRecord:
+    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta, *_ = row
     return BatchRecord(
         id=id,
         created_at=rfc3339(created_at, transaction.zone),
@@ -263,11 +282,11 @@ def _batch(transaction: Transaction, row: AnyRow, text: bytes) -> BatchRecord:
         meta=_meta_of(meta),
         version=_version(identifier),
         checksum=identifier.rpartition("@")[2],
-        declaration=Raw(text),
+        declaration=Raw(known.text),
     )
 
 
-def _binding(_transaction: Transaction, row: AnyRow, text: bytes) -> BindingRecord:
+def _binding(_transaction: Transaction, row: AnyRow, known: Known) -> BindingRecord:
     return BindingRecord(
         provider=row.provider,
         installation_id=row.id,
@@ -276,13 +295,13 @@ def _binding(_transaction: Transaction, row: AnyRow, text: bytes) -> BindingReco
         runtime_type=row.runtime_type,
         source=row.source or "",
         version=_version(row.plugin_unique_identifier),
-        verified=_head.decode(text).verified,
+        verified=known.head.verified,
     )
 
 
-def _provider(kind: str) -> Callable[[Transaction, AnyRow, bytes], ProviderRecord]:
-    def make(transaction: Transaction, row: AnyRow, text: bytes) -> ProviderRecord:
-        part = Declaration.decode(text).part(kind)
+def _provider(kind: str) -> Callable[[Transaction, AnyRow, Known], ProviderRecord]:
+    def make(transaction: Transaction, row: AnyRow, known: Known) -> ProviderRecord:
+        part = Declaration.decode(known.text).part(kind)
         if part is None:
             raise KeyError(kind)  # a row that its declaration does not bear out
         facts: dict[str, Any] = {
@@ -295,7 +314,7 @@ def _provider(kind: str) -> Callable[[Transaction, AnyRow, bytes], ProviderRecor
             "plugin_id": row.plugin_id,
             "declaration": Raw(part),
         }
-        return AgentRecord(**facts, meta=_meta.decode(text).meta) if kind == "agent_strategy" else ProviderRecord(**facts)
+        return AgentRecord(**facts, meta=_meta.decode(known.text).meta) if kind == "agent_strategy" else ProviderRecord(**facts)
 
     return make
 

@@ -10,8 +10,9 @@ from difyd.entities.installation import RuntimeType
 from difyd.errors import InternalError
 from difyd.store.database import declarations, installations, listings
 from difyd.store.database.listings import Filter
+from difyd.store.database.memory import Memory
 from difyd.store.database.records import MissingRecord
-from difyd.store.database.tables import CATEGORIES, plugin_declarations, plugin_installations
+from difyd.store.database.tables import CATEGORIES, plugin_declarations, plugin_installations, plugins
 from tests.store.database.cases import OTHER, TENANT, WEATHER, WEATHER_2, DatabaseCase, SQLiteCase, declared, plugin
 
 
@@ -29,6 +30,7 @@ class ListingsContract(DatabaseCase):
             work_done.append(statement)
 
         self.read(work, *args)
+        self.database.memory = Memory()
         event.listen(self.engine, "before_cursor_execute", note)
         try:
             self.read(work, *args)
@@ -377,6 +379,46 @@ class ListingsContract(DatabaseCase):
         self.assertEqual(self.statements(listings.bindings_blocking, TENANT), 2)
         self.assertEqual(self.statements(listings.plugin_ids_blocking, TENANT, "extension"), 1)
         self.assertEqual(self.statements(listings.missing_blocking, TENANT, [WEATHER]), 1)
+
+    # memory
+
+    def descriptions(self) -> list[object]:
+        records = self.read(listings.installed_blocking, TENANT, 1, 10).records
+        return [msgspec.json.decode(record.declaration).get("description", {}).get("en_US") for record in records]
+
+    def test_remembered(self) -> None:
+        """What has been listed once is not read again; all lists share it."""
+        self.install(WEATHER)
+        self.read(listings.batch_blocking, TENANT, ["acme/weather"])
+        self.damage(WEATHER, "no longer looked at")
+        self.assertEqual(self.names(self.read(listings.installed_blocking, TENANT, 1, 10)), ["weather"])
+
+    def test_replaced(self) -> None:
+        """Another row is another declaration, and so is a row with another time."""
+        self.upload(WEATHER, description={"en_US": "first"})
+        row = {"plugin_id": "acme/weather", "plugin_unique_identifier": WEATHER.text, "tenant_id": TENANT, "runtime_type": "local"}
+        self.do(lambda transaction: transaction.connection.execute(plugin_installations.insert().values(**transaction.stamps(), **row)))
+        self.assertEqual(self.descriptions(), ["first"])
+        self.do(declarations.remove_blocking, WEATHER)
+        self.assertEqual(self.descriptions(), [])
+        self.upload(WEATHER, description={"en_US": "second"})
+        self.assertEqual(self.descriptions(), ["second"])
+
+        def change(transaction) -> None:
+            text = declared(WEATHER, description={"en_US": "third"}).text.decode()
+            transaction.connection.execute(update(plugin_declarations).values(declaration=text, updated_at=transaction.moment))
+
+        self.do(change)
+        self.assertEqual(self.descriptions(), ["third"])
+
+    def test_debugged(self) -> None:
+        """What a plugin being debugged declares is read every time: its row may change."""
+        declaration = declared(WEATHER, description={"en_US": "first"})
+        self.do(installations.install_blocking, TENANT, WEATHER, declaration, runtime=RuntimeType.REMOTE, source="remote")
+        self.assertEqual(self.descriptions(), ["first"])
+        text = declared(WEATHER, description={"en_US": "second"}).text.decode()
+        self.do(lambda transaction: transaction.connection.execute(update(plugins).values(remote_declaration=text)))
+        self.assertEqual(self.descriptions(), ["second"])
 
 
 class SQLiteListingsTests(ListingsContract, SQLiteCase):
