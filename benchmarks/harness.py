@@ -48,9 +48,13 @@ class Server:
         """KiB that would be free if it ended."""
         return self.process.memory_full_info().uss / 1024
 
-    def request(self, count: int, size: int = 20, pause: float = 0.0) -> bytes:
-        """A call that is answered by `count` messages of `size` characters, `pause` seconds apart; size 0: the time of writing."""
-        parameters = {"count": count, "size": size, "pause": pause}
+    def request(self, count: int, size: int = 20, pause: float = 0.0, ask: str = "") -> bytes:
+        """
+        A call that is answered by `count` messages of `size` characters, `pause` seconds apart; size 0: the time of writing.
+
+        With `ask` the plugin calls back `count` times and answers with one message that has the number of responses.
+        """
+        parameters = {"count": count, "size": size, "pause": pause, "ask": ask}
         body = json.dumps(
             {"user_id": "u", "data": {"provider": "workload", "tool": "answer", "credentials": {}, "tool_parameters": parameters}}
         )

@@ -1,7 +1,5 @@
 """The one pool of connections to Dify."""
 
-import errno
-import socket
 from collections.abc import Hashable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
@@ -12,6 +10,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import Agent, HTTPConnectionPool
+
+from difyd.hangup import hung_up
 
 CONNECT: Final = 5.0
 """Seconds until a connection must be there (backwards-invocation 6.4)."""
@@ -43,20 +43,10 @@ class KeptConnections(HTTPConnectionPool):
         return closed
 
     def _alive(self, connection: Any, key: Hashable, endpoint: IStreamClientEndpoint) -> Any:
-        if not _closed(connection.transport):
+        if not hung_up(connection.transport):
             return connection
         connection.transport.abortConnection()
         return self.getConnection(key, endpoint)
-
-
-def _closed(transport: Any) -> bool:
-    handle = transport.getHandle() if hasattr(transport, "getHandle") else None
-    if not isinstance(handle, socket.socket):
-        return False  # TLS hides what has come
-    try:
-        return handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except OSError as why:
-        return why.errno not in (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
 class DifyConnections(Service):

@@ -105,6 +105,12 @@ class IPluginRuntime(Interface):
         """
 
 
+class IShadow(IPluginRuntime):
+    """A plugin under development: while it is there it goes before what its tenant has installed under the same plugin id."""
+
+    available: bool = Attribute("Can it take a call at this moment?")
+
+
 class IRuntimes(Interface):
     """All plugins of this node; implemented by the supervisor."""
 

@@ -23,7 +23,7 @@ from difyd.entities.installation import RuntimeType
 from difyd.errors import DaemonError, LaunchFailed, NoRuntime, ShuttingDown
 from difyd.runtime import hooks
 from difyd.runtime.backoff import Backoffs
-from difyd.runtime.interfaces import ILauncher, IPluginRuntime, IProgress, IRuntimes
+from difyd.runtime.interfaces import ILauncher, IPluginRuntime, IProgress, IRuntimes, IShadow
 from difyd.runtime.launch import Launch
 from difyd.runtime.local.runtime import LocalRuntime, Unavailable
 from difyd.runtime.starter import Local, Starter
@@ -59,8 +59,8 @@ class Supervisor(Service):
         self._running: dict[PluginIdentifier, LocalRuntime] = {}
         self._launches: dict[PluginIdentifier, Launch] = {}
         self._retiring: set[LocalRuntime] = set()
-        self._shadows: dict[tuple[str, str], IPluginRuntime] = {}
-        self._identified: dict[PluginIdentifier, IPluginRuntime] = {}
+        self._shadows: dict[tuple[str, str], IShadow] = {}
+        self._identified: dict[PluginIdentifier, IShadow] = {}
         """The debugging connections once more, for callers that know an identifier and no tenant (http-api 10)."""
         self._reserved: Counter[PluginIdentifier] = Counter()
         self._backoffs = Backoffs(jitter)
@@ -112,8 +112,8 @@ class Supervisor(Service):
     async def find(self, tenant: str, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
         if self._shadows:
             shadow = self._shadows.get((tenant, identifier.plugin_id)) if tenant else self._identified.get(identifier)
-            if shadow is not None:
-                return shadow
+            if shadow is not None and (shadow.available or kind is not RuntimeType.LOCAL):
+                return shadow  # while it reconnects it has its callers wait, unless there is something installed to answer them
         runtime = self._running.get(identifier)
         if runtime is not None and runtime.available:
             return runtime
@@ -273,13 +273,13 @@ class Supervisor(Service):
 
     # debugging connections ------------------------------------------------------------------------------------------------------------
 
-    def connected(self, tenant: str, runtime: IPluginRuntime) -> None:
+    def connected(self, tenant: str, runtime: IShadow) -> None:
         """From now on `runtime` answers the calls of `tenant` to its plugin id, whatever is installed under it; the latest one counts."""
         self._shadows[tenant, runtime.identifier.plugin_id] = runtime
         self._identified[runtime.identifier] = runtime
         self.hooks.tell(hooks.Connected(tenant, runtime))
 
-    def disconnected(self, tenant: str, runtime: IPluginRuntime) -> None:
+    def disconnected(self, tenant: str, runtime: IShadow) -> None:
         """It is gone: what is installed answers again. Does nothing to a later connection of the same plugin."""
         key = (tenant, runtime.identifier.plugin_id)
         if self._shadows.get(key) is runtime:

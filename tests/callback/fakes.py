@@ -6,7 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 from treq.client import HTTPClient
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred, succeed
@@ -45,7 +46,7 @@ CALL = Call("s", "tenant-1", "user-1", IDENTIFIER, declaration(), "tool", "invok
 
 def call(**change: Any) -> Call:
     """A call with a session of its own."""
-    return evolve(CALL, **{"session": str(uuid4()), **change})
+    return replace(CALL, **{"session": str(uuid4()), **change})
 
 
 def frame(value: object, error: str = "") -> bytes:

@@ -14,7 +14,7 @@ from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import WriteFailed
-from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
+from difyd.runtime.interfaces import IChannel, ISession, IShadow
 
 IDENTIFIER = PluginIdentifier.parse("acme/demo:0.0.1@" + "a" * 64)
 DECLARATION = Declaration.decode(b"{}")
@@ -37,7 +37,7 @@ class MemoryChannel:
         self.closed += 1
 
 
-@implementer(IPluginRuntime)
+@implementer(IShadow)
 @define(eq=False)
 class MemoryRuntime:
     """Takes every session, or refuses it with `refusal`; `play` feeds the newest one."""
@@ -46,6 +46,7 @@ class MemoryRuntime:
     identifier: PluginIdentifier = IDENTIFIER
     declaration: Declaration = DECLARATION
     kind: RuntimeType = RuntimeType.LOCAL
+    available: bool = True
     channels: list[MemoryChannel] = field(factory=list)
 
     async def open(self, session: ISession) -> IChannel:

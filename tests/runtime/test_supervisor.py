@@ -316,6 +316,10 @@ class Finding(SupervisorCase):
         self.supervisor.connected(T1, later)
         self.supervisor.disconnected(T1, debugged)
         self.assertIs(self.successResultOf(self.find()), later)
+        later.available = False
+        self.assertIs(self.successResultOf(self.find()), runtime)
+        reconnecting = Deferred.fromCoroutine(self.supervisor.find(T1, WEATHER, RuntimeType.REMOTE))
+        self.assertIs(self.successResultOf(reconnecting), later)
         self.supervisor.disconnected(T1, later)
         self.assertIs(self.successResultOf(self.find()), runtime)
 

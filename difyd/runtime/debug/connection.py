@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import ConnectionClosed
+from difyd.hangup import hung_up
 from difyd.runtime.debug.deadline import Deadline
 from difyd.runtime.debug.inquiries import Desk, Inquiries
 from difyd.runtime.debug.interfaces import ILink
@@ -61,6 +62,9 @@ class DebugConnection(LineReceiver):
         self._submission: Submission | None = None
         self._who: dict[str, str] = {}
         """For the log: as much as is known."""
+
+    def lost(self) -> bool:
+        return self.gone or hung_up(self.transport)
 
     # the transport's side
 

@@ -12,7 +12,7 @@ from zope.interface import Attribute, Interface
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.package.assets import Asset
-from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
+from difyd.runtime.interfaces import IChannel, ISession, IShadow
 
 
 class IDebugKeys(Interface):
@@ -63,10 +63,10 @@ class LocalPlugins(Protocol):
     A plugin under development goes before an installed one of the same plugin id and tenant.
     """
 
-    def connected(self, tenant: str, runtime: IPluginRuntime) -> None:
+    def connected(self, tenant: str, runtime: IShadow) -> None:
         """From now on calls of `tenant` for this plugin id go to `runtime`."""
 
-    def disconnected(self, tenant: str, runtime: IPluginRuntime) -> None:
+    def disconnected(self, tenant: str, runtime: IShadow) -> None:
         """No longer. Does nothing when another one has taken its place."""
 
 
@@ -91,6 +91,9 @@ class ILink(Interface):
     """A connection whose plugin has handed in everything; what `DebugPlugin` works with. Methods return at once."""
 
     gone: bool = Attribute("Can it carry no calls any more, because it is closed or about to be? Says so before anybody is told.")
+
+    def lost() -> bool:
+        """Has the peer hung up, though nobody here was told yet? Asks the system."""
 
     def open(session: ISession) -> IChannel:
         """Register `session` and queue its request line. Not once it is gone."""

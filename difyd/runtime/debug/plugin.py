@@ -9,12 +9,12 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import WriteFailed
 from difyd.runtime.debug.interfaces import ILink
-from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
+from difyd.runtime.interfaces import IChannel, ISession, IShadow
 
 AWAY = "the plugin under development has disconnected"
 
 
-@implementer(IPluginRuntime)
+@implementer(IShadow)
 @define(eq=False)
 class DebugPlugin:
     """
@@ -35,6 +35,11 @@ class DebugPlugin:
     @property
     def connected(self) -> bool:
         return self._link is not None
+
+    @property
+    def available(self) -> bool:
+        """Can it take a call now? The reset of a connection may lie in the system unread while a call comes in."""
+        return self._link is not None and not self._link.lost()
 
     def attach(self, link: ILink, identifier: PluginIdentifier, declaration: Declaration) -> None:
         """`link` has the calls from now on; those that are open stay where they are, for a moment."""
