@@ -127,11 +127,20 @@ def observer_for(options: Options) -> "LineLog | None":
         raise SystemExit(f'failed to init logger: open log file "{file}": {why.strerror}; LOG_FILE names it') from why
 
 
+def prefer_our_reactor() -> None:
+    """Install it unless there is one already, as with `twistd --reactor`, and where there is no epoll, which only Linux has."""
+    if "twisted.internet.reactor" not in sys.modules and sys.platform == "linux":
+        from difyd.reactor import install
+
+        install()
+
+
 def makeService(options: Options) -> IService:
     """Called by twistd once the options are parsed."""
     if os.getpid() == 1:
         raise SystemExit(PID_1)
     observer = observer_for(options)
+    prefer_our_reactor()
     from twisted.internet import reactor
 
     from difyd.service import build  # everything else is imported only by a daemon that is going to run

@@ -1,0 +1,113 @@
+"""Our reactor: whatever Twisted promises of one, with real sockets and pipes."""
+
+import sys
+from socket import socketpair
+from subprocess import run
+from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.test.reactormixins import ReactorBuilder
+from twisted.internet.test.test_fdset import ReactorFDSetTestsBuilder
+from twisted.trial.unittest import SkipTest, TestCase
+
+
+class OurReactor(ReactorBuilder):
+    _reactors = ["difyd.reactor.Reactor"]
+
+
+class Descriptors(OurReactor, ReactorFDSetTestsBuilder):
+    """Twisted's own tests of descriptors that are read from and written to."""
+
+    def test_lostFileDescriptor(self) -> None:
+        """Twisted skips it by the name of its own reactor."""
+        raise SkipTest("no reactor on epoll can notice that")
+
+
+class WritesTests(OurReactor):
+    """What is special about it."""
+
+    def descriptor(self, reactor: Any, do_write: Any) -> FileDescriptor:
+        """One end of a connection whose `doWrite` is `do_write`."""
+        ours, theirs = socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+            self.addCleanup(end.close)
+
+        class Descriptor(FileDescriptor):
+            lost: Any = None
+
+            def fileno(self) -> int:
+                return ours.fileno()
+
+            def doWrite(self) -> Any:
+                return do_write(self)
+
+            def connectionLost(self, reason: Any) -> None:
+                self.lost = reason
+
+        return Descriptor(reactor)
+
+    def test_error(self) -> None:
+        """An error of one descriptor is logged and ends that descriptor; the others are served."""
+        reactor = self.buildReactor()
+        bad = self.descriptor(reactor, lambda _: 1 / 0)
+
+        def stop(good: FileDescriptor) -> None:
+            good.stopWriting()
+            reactor.stop()
+
+        good = self.descriptor(reactor, stop)
+        reactor.callWhenRunning(lambda: (bad.startWriting(), good.startWriting()))
+        self.runReactor(reactor)
+        self.assertTrue(bad.lost.check(ZeroDivisionError))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_removed_before_its_turn(self) -> None:
+        """Who stops writing in time is not called any more."""
+        reactor = self.buildReactor()
+        called = []
+        second = self.descriptor(reactor, called.append)
+
+        def stop(first: FileDescriptor) -> None:
+            second.stopWriting()
+            first.stopWriting()
+            reactor.stop()
+
+        first = self.descriptor(reactor, stop)
+        reactor.callWhenRunning(lambda: (first.startWriting(), second.startWriting()))
+        self.runReactor(reactor)
+        self.assertEqual((called, reactor.getWriters()), ([], []))
+
+    def test_endless_writer(self) -> None:
+        """Who always has more to write does not keep timed calls from their turn."""
+        reactor = self.buildReactor()
+
+        def again(me: FileDescriptor) -> None:
+            me.stopWriting()
+            me.startWriting()
+
+        endless = self.descriptor(reactor, again)
+        reactor.callWhenRunning(endless.startWriting)
+        reactor.callLater(0.01, reactor.stop)
+        self.runReactor(reactor)
+
+
+globals().update(Descriptors.makeTestCaseClasses())
+globals().update(WritesTests.makeTestCaseClasses())
+
+
+class ChoiceTests(TestCase):
+    """Which reactor runs."""
+
+    def chosen(self, *before: str) -> str:
+        lines = [*before, "from difyd.tap import prefer_our_reactor", "prefer_our_reactor()", "from twisted.internet import reactor"]
+        program = "; ".join([*lines, "print(type(reactor).__module__)"])
+        return run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
+
+    def test_ours(self) -> None:
+        """Ours, where nobody has chosen."""
+        self.assertEqual(self.chosen(), "difyd.reactor" if sys.platform == "linux" else "twisted.internet.selectreactor")
+
+    def test_theirs(self) -> None:
+        """The one that was chosen, as by `twistd --reactor`."""
+        self.assertEqual(self.chosen("from twisted.internet import pollreactor", "pollreactor.install()"), "twisted.internet.pollreactor")
