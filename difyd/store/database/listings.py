@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from attrs import field, frozen
 from msgspec import Raw, Struct
-from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, literal_column, select, type_coerce
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
@@ -61,29 +61,36 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 
 
 def _shown(table: Table, *more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    """
-    All columns of a table, in its order, with times as they come from the driver; then `more`, then the two of the declaration's stamp.
+    """All columns of a table, in its order, with times as they come from the driver. The makers of records take rows apart by position."""
+    return select(*(type_coerce(column, Shown) if isinstance(column.type, Moment) else column for column in table.c), *more)
 
-    The makers of records take rows apart by position.
-    """
-    columns = (type_coerce(column, Shown) if isinstance(column.type, Moment) else column for column in table.c)
-    declared = plugin_declarations.c
-    return select(*columns, *more, declared.id.label("_id"), type_coerce(declared.updated_at, Shown).label("_at")).join_from(
-        table, plugin_declarations, declared.plugin_unique_identifier == table.c.plugin_unique_identifier, isouter=True
+
+def _stamped(rows: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """The same rows in their order, newest first, and the two columns of their declaration's stamp, which is looked up for no others."""
+    found, declared = rows.subquery("found"), plugin_declarations.c
+    return (
+        select(*found.c, declared.id.label("stamp_id"), type_coerce(declared.updated_at, Shown).label("stamp_time"))
+        .join_from(found, plugin_declarations, declared.plugin_unique_identifier == found.c.plugin_unique_identifier, isouter=True)
+        .order_by(*newest_first(found))
     )
+
+
+def _paged(rows: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    return _stamped(rows.offset(bindparam("skipped")).limit(bindparam("size")))
 
 
 _INSTALLED: Final = _shown(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
 _NEWEST: Final = _INSTALLED.order_by(*newest_first(plugin_installations))
+_PAGE: Final = _paged(_NEWEST)
+_COUNT: Final = select(func.count()).select_from(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
 
 
 def installed_blocking(transaction: Transaction, tenant: str, page: int, size: int) -> Page[InstallationRecord]:
     """http-api 14.1, with `total`."""
-    rows = transaction.connection.execute(_page(_NEWEST, page, size), {"tenant": tenant}).all()
+    rows = transaction.connection.execute(_PAGE, {"tenant": tenant, **_part(page, size)}).all()
     total = len(rows)
     if page > 1 or total == size:
-        mine = plugin_installations.c.tenant_id == tenant
-        total = transaction.connection.scalar(select(func.count()).select_from(plugin_installations).where(mine)) or 0
+        total = transaction.connection.scalar(_COUNT, {"tenant": tenant}) or 0
     found, broken = _with_declarations(transaction, rows, _installation)
     return Page(found, total=total, broken=broken)
 
@@ -104,7 +111,7 @@ def category_blocking(transaction: Transaction, tenant: str, category: str, page
     broken: tuple[str, ...] = ()
     step = 1
     while len(found) <= end:
-        rows = transaction.connection.execute(_page(_NEWEST, step, _BATCH), {"tenant": tenant}).all()
+        rows = transaction.connection.execute(_PAGE, {"tenant": tenant, **_part(step, _BATCH)}).all()
         more, unread = _with_declarations(transaction, rows, matching)
         found += more
         broken += unread
@@ -130,7 +137,7 @@ def plugin_ids_blocking(transaction: Transaction, tenant: str, category: str) ->
 
 def batch_blocking(transaction: Transaction, tenant: str, plugin_ids: Sequence[str]) -> Page[BatchRecord]:
     """http-api 14.4: those of them that are installed."""
-    statement = _NEWEST.where(plugin_installations.c.plugin_id.in_(list(plugin_ids))).limit(_BATCH)
+    statement = _stamped(_NEWEST.where(plugin_installations.c.plugin_id.in_(list(plugin_ids))).limit(_BATCH))
     rows = transaction.connection.execute(statement, {"tenant": tenant}).all()
     found, broken = _with_declarations(transaction, rows, _batch)
     return Page(found, broken=broken)
@@ -164,7 +171,7 @@ def providers_blocking(transaction: Transaction, tenant: str, kind: str, page: i
     """http-api 14.11, 14.13. `kind` is one of `entities.declaration.PROVIDER_KINDS`; agent strategies come as AgentRecords."""
     table = TABLES[kind]
     statement = _shown(table).where(table.c.tenant_id == tenant).order_by(*newest_first(table))
-    rows = transaction.connection.execute(_page(statement, page, size)).all()
+    rows = transaction.connection.execute(_paged(statement), _part(page, size)).all()
     found, broken = _with_declarations(transaction, rows, _provider(kind))
     return Page(found, broken=broken)
 
@@ -173,7 +180,7 @@ def provider_blocking(transaction: Transaction, tenant: str, kind: str, plugin_i
     """http-api 14.14. Raises InternalError when it is there and its declaration cannot be read."""
     table = TABLES[kind]
     statement = _shown(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id, table.c.provider == provider)
-    rows = transaction.connection.execute(statement.order_by(*newest_first(table)).limit(1)).all()
+    rows = transaction.connection.execute(_stamped(statement.order_by(*newest_first(table)).limit(1))).all()
     found, broken = _with_declarations(transaction, rows, _provider(kind))
     if broken:
         raise InternalError(f"the declaration of {broken[0]} cannot be read")
@@ -184,7 +191,7 @@ def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingReco
     """http-api 14.12: newest installation first, the first per (plugin id, provider)."""
     models, installed = TABLES["model"].c, plugin_installations.c
     statement = (
-        _shown(plugin_installations, models.provider)
+        _shown(plugin_installations, models.provider, models.id.label("model"))
         .join(
             TABLES["model"],
             (models.tenant_id == installed.tenant_id)
@@ -192,17 +199,17 @@ def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingReco
             & (models.plugin_unique_identifier == installed.plugin_unique_identifier),
         )
         .where(installed.tenant_id == tenant)
-        .order_by(*newest_first(plugin_installations), models.id)
     )
     first: dict[tuple[str, str], AnyRow] = {}
-    for row in transaction.connection.execute(statement):
+    for row in transaction.connection.execute(_stamped(statement).order_by(literal_column("found.model"))):
         first.setdefault((row.plugin_id, row.provider), row)
     found, broken = _with_declarations(transaction, list(first.values()), _binding)
     return Page(found, broken=broken)
 
 
-def _page(statement: Select[*tuple[Any, ...]], page: int, size: int) -> Select[*tuple[Any, ...]]:
-    return statement.offset((page - 1) * size).limit(size)
+def _part(page: int, size: int) -> dict[str, int]:
+    """What `_paged` asks for."""
+    return {"skipped": (page - 1) * size, "size": size}
 
 
 def _with_declarations(
