@@ -235,14 +235,10 @@ def _with_declarations(
 
 def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:
     """By identifier; what is missing or cannot be read is left out."""
-    known: dict[str, Known] = {}
-    absent: dict[str, Stamp] = {}
-    for row in rows:
-        stamp = row[-2], row[-1]
-        if kept := transaction.memory.get(stamp):
-            known[row.plugin_unique_identifier] = kept
-        else:
-            absent[row.plugin_unique_identifier] = stamp
+    stamps: dict[str, Stamp] = {row.plugin_unique_identifier: (row[-2], row[-1]) for row in rows}
+    kept = transaction.memory.get(stamps.values())
+    known = {identifier: kept[stamp] for identifier, stamp in stamps.items() if stamp in kept}
+    absent = {identifier: stamp for identifier, stamp in stamps.items() if stamp not in kept}
     for identifier, text in texts_blocking(transaction, absent).items():
         with suppress(*_UNREADABLE):
             known[identifier] = Known.read(text)
@@ -253,6 +249,7 @@ def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]
 
 def _installation(transaction: Transaction, row: AnyRow, known: Known) -> InstallationRecord:
     id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta, *_ = row
+    created = rfc3339(created_at, transaction.zone)
     return InstallationRecord(
         id=id,
         name=known.head.name,
@@ -265,8 +262,8 @@ def _installation(transaction: Transaction, row: AnyRow, known: Known) -> Instal
         declaration=Raw(known.text),
         runtime_type=runtime,
         version=known.head.version,
-        created_at=rfc3339(created_at, transaction.zone),
-        updated_at=rfc3339(updated_at, transaction.zone),
+        created_at=created,
+        updated_at=created if updated_at == created_at else rfc3339(updated_at, transaction.zone),
         source=source or "",
         checksum=identifier.rpartition("@")[2],
         meta=_meta_of(meta),

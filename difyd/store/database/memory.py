@@ -1,6 +1,7 @@
 """What lists remember of declarations: a page of them is megabytes, of which nothing has changed since the last time."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import Final
 
@@ -53,12 +54,13 @@ class Memory:
     _size: int = field(default=0, init=False)
     _lock: Lock = field(factory=Lock, init=False)
 
-    def get(self, stamp: Stamp) -> Known | None:
+    def get(self, stamps: Iterable[Stamp]) -> dict[Stamp, Known]:
+        """Those that are kept; in one step, since there may be hundreds."""
         with self._lock:
-            known = self._kept.get(stamp)
-            if known is not None:
+            found = {stamp: self._kept[stamp] for stamp in stamps if stamp in self._kept}
+            for stamp in found:
                 self._kept.move_to_end(stamp)
-            return known
+            return found
 
     def put(self, stamp: Stamp, known: Known) -> None:
         with self._lock:

@@ -19,7 +19,7 @@ class MemoryTests(SynchronousTestCase):
             self.memory.put((id, "t"), known(size))
 
     def kept(self, *ids: str) -> list[str]:
-        return [id for id in ids if self.memory.get((id, "t")) is not None]
+        return [str(id) for id, _ in self.memory.get([(id, "t") for id in ids])]
 
     def test_least_recently_used(self) -> None:
         """What was used least recently makes room."""
