@@ -5,7 +5,8 @@ A log event as one line, in the two forms that operators know (configuration 10)
 
 `time level service caller [trace_id] [tenant_id] [user_id] message key=value …`, or the same as a JSON object. In an event the ids are the
 fields `trace`, `span`, `tenant`, `user` and `user_type`. What the message has taken into its text is not repeated behind it, but stands
-among the attributes in JSON.
+among the attributes in JSON. Who logs is found on the stack, unless the event says so itself (`log_caller`): that is for events of which
+there are thousands a second.
 """
 
 import json
@@ -29,7 +30,7 @@ _NOT_ATTRIBUTES: Final = frozenset(
     (
         *("trace", "span", "tenant", "user", "user_type"),
         *("log_logger", "log_level", "log_namespace", "log_source", "log_format", "log_time", "log_failure", "log_trace", "log_flattened"),
-        *("log_system", "log_text", "log_legacy", "log_io"),
+        *("log_caller", "log_system", "log_text", "log_legacy", "log_io"),
         *("isError", "message", "system", "time", "format", "failure", "why", "debug", "logLevel"),
     )
 )
@@ -41,6 +42,8 @@ _MACHINERY: Final = re.compile(
 )
 """Files between whoever logs and the code here."""
 _FORMATS_KEPT: Final = 2000
+_PLAIN: Final = re.compile(r"[!#-~]+").fullmatch
+"""Text that nobody takes for more than one word; most values are."""
 
 
 class Form(Protocol):
@@ -96,11 +99,16 @@ class TextForm:
     _told: dict[str, frozenset[str]] = field(factory=dict, init=False)
 
     def line(self, event: LogEvent) -> bytes:
-        parts = [self._clock.read(event["log_time"]), LEVELS[event["log_level"]], SERVICE, self._callers.nearest()]
-        parts += [f"{name}={_quoted(event[key])}" for key, name in _IDS if event.get(key)]
+        caller = event.get("log_caller") or self._callers.nearest()
+        parts = [self._clock.read(event["log_time"]), LEVELS[event["log_level"]], SERVICE, caller]
+        for key, name in _IDS:
+            if value := event.get(key):
+                parts.append(f"{name}={_quoted(value)}")
         parts.append(message_of(event))
         told = self._fields_in(event.get("log_format") or "")
-        parts += [f"{name}={_quoted(value)}" for name, value in attributes_of(event) if name not in told]
+        for name, value in event.items():
+            if name not in _NOT_ATTRIBUTES and name not in told:
+                parts.append(f"{name}={_quoted('***' if name in _SECRET else value)}")
         text = " ".join(parts) + "\n"
         if "log_failure" in event:
             text += event["log_failure"].getTraceback()
@@ -128,7 +136,7 @@ class JsonForm:
             "ts": self._clock.read(event["log_time"]),
             "severity": LEVELS[event["log_level"]],
             "service": SERVICE,
-            "caller": self._callers.nearest(),
+            "caller": event.get("log_caller") or self._callers.nearest(),
             "message": message_of(event),
         }
         if event.get("trace"):
@@ -180,6 +188,8 @@ def _fields(template: str) -> Iterator[str]:
 
 def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else str(value)
+    if _PLAIN(text):
+        return text
     if text.isprintable() and " " not in text and '"' not in text and text:
         return text
     return json.dumps(text, ensure_ascii=False)

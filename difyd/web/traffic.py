@@ -2,6 +2,8 @@
 
 import random
 import re
+from pathlib import Path
+from time import time
 from typing import Final
 
 from attrs import define, field
@@ -37,7 +39,6 @@ class Traffic:
     `quiet`: paths that are not logged.
     """
 
-    log = Logger()
     _metrics: Metrics
     _quiet: frozenset[bytes] = frozenset()
     closing: bool = field(default=False, init=False)
@@ -46,6 +47,11 @@ class Traffic:
     calls: int = field(default=0, init=False)
     """Those of `active` that are calls of plugins."""
     _idle: Waiters = field(factory=Waiters, init=False)
+    log: Logger = field(init=False)
+    """Of the instance: one on the class is made anew whenever it is asked for."""
+
+    def __attrs_post_init__(self) -> None:
+        self.log = Logger(f"{__name__}.{type(self).__name__}", self)
 
     def began(self, request: Request) -> None:
         self.active += 1
@@ -73,20 +79,34 @@ class Traffic:
         return self._idle.wait(not self.active)
 
     def _log(self, request: Request, seconds: float) -> None:
+        """
+        Make the event and hand it to the observers, as Logger.emit does, which takes 10 µs more for it: it makes a
+        logger for each use, goes through all levels to check one, and leaves it to the observer to find out who called.
+        """
         status = request.code
-        level = LogLevel.info if status < 400 else LogLevel.warn if status < 500 else LogLevel.error
-        self.log.emit(
-            level,
-            "HTTP request",
-            trace=trace_of(request),
-            tenant=request.parameters.get("tenant", "") if request.route is not None else "",
-            user=(request.getHeader("X-User-ID") or "")[:_LOGGED],
-            method=request.method.decode("latin-1"),
-            path=_loggable(request.uri[:_LOGGED].decode("latin-1")),
-            status=status,
-            latency_ms=int(seconds * 1000),
-            client_ip=getattr(request.client, "host", ""),
+        user = request.getHeader(b"X-User-Id")
+        self.log.observer(
+            {
+                "log_logger": self.log,
+                "log_level": LogLevel.info if status < 400 else LogLevel.warn if status < 500 else LogLevel.error,
+                "log_namespace": self.log.namespace,
+                "log_source": self,
+                "log_format": "HTTP request",
+                "log_time": time(),
+                "log_caller": _CALLER,
+                "trace": trace_of(request),
+                "tenant": request.parameters.get("tenant", "") if request.route is not None else "",
+                "user": user.decode("utf-8", "replace")[:_LOGGED] if user else "",
+                "method": request.method.decode("latin-1"),
+                "path": _loggable(request.uri[:_LOGGED].decode("latin-1")),
+                "status": status,
+                "latency_ms": int(seconds * 1000),
+                "client_ip": getattr(request.client, "host", ""),
+            }
         )
+
+
+_CALLER: Final = f"{Path(__file__).name}:{Traffic._log.__code__.co_firstlineno}"
 
 
 def _loggable(uri: str) -> str:

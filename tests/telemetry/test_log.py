@@ -70,6 +70,15 @@ class Logs(SynchronousTestCase):
         self.log().info("plugin {identifier} ready after {elapsed:.1f} s", identifier="a/b", elapsed=1.25, pid=7)
         self.assertTrue(self.text().endswith(" plugin a/b ready after 1.2 s pid=7\n"))
 
+    def test_says_who_logs(self) -> None:
+        """An event may say itself who logs; it is told in the place of whoever called, and nowhere else."""
+        for form in ("text", "json"):
+            self.log(form).info("x", log_caller="a.py:7", status=200)
+            line = self.text()
+            self.assertIn("a.py:7", line)
+            self.assertNotIn("log_caller", line)
+            self.assertNotIn("test_log", line)
+
     def test_quoted(self) -> None:
         """Values with blanks, quotes or line ends are quoted, empty ones too."""
         self.log().info("m", a="x y", b='"', c="x\ny", d="", e=None, f="x=y", g=1.5)
