@@ -97,7 +97,7 @@ class OnSockets(TestCase):
         def send(connection: socket.socket) -> bytes:
             connection.sendall(post(SAY, body))
             received = b""
-            while len(received) < len(body):
+            while len(received.partition(b"\r\n\r\n")[2]) < len(body):  # all of the body, which its head comes before
                 received += connection.recv(MIB)
             return received
 
