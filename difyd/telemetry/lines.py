@@ -187,6 +187,8 @@ def _fields(template: str) -> Iterator[str]:
 
 
 def _quoted(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
     text = value if isinstance(value, str) else str(value)
     if _PLAIN(text):
         return text

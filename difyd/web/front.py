@@ -9,6 +9,8 @@ The root of the site: admits requests by their head and runs their handlers, wit
 
 # mypy: allow-untyped-calls
 
+from collections.abc import Callable
+from inspect import iscoroutine
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -61,7 +63,7 @@ class Front(Resource):
         if route.mount is not None:
             _render_mounted(request, route.mount)
         else:
-            Running(request, route.group).start(route.endpoint, request.parameters)
+            Running(request, route.group).start(route.handler, request.parameters)
         return NOT_DONE_YET
 
 
@@ -83,16 +85,18 @@ class Running:
     _work: Deferred[Any] | None = field(default=None, init=False)
     _over: bool = field(default=False, init=False)
 
-    def start(self, endpoint: str, parameters: dict[str, str]) -> None:
+    def start(self, handler: Callable[..., Any], parameters: dict[str, str]) -> None:
         self._request.notifyFinish().addCallbacks(self._finished, self._lost)
         try:
-            work: Any = self._group.app.execute_endpoint(endpoint, self._request, **parameters)
+            work = handler(self._request, **parameters)
         except Exception:
             self._failed(Failure())
             return
-        if not isinstance(work, Deferred):
+        if iscoroutine(work):
+            work = Deferred.fromCoroutine(work)
+        elif not isinstance(work, Deferred):
             work = succeed(work)
-        elif not work.called:
+        if not work.called:
             self._work = work
         work.addCallback(self._returned).addErrback(self._failed).addErrback(self._unanswerable)
 
