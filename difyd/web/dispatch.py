@@ -19,9 +19,9 @@ from difyd.web.body import Bodies
 from difyd.web.envelope import failure, success
 from difyd.web.sse import EventStream
 
-PLUGIN_ID: Final = b"x-plugin-id"
+PLUGIN_ID: Final = b"X-Plugin-Id"
 IDENTIFIER: Final = "X-Plugin-Unique-Identifier"
-TRACE: Final = b"traceparent"
+TRACE: Final = b"Traceparent"
 
 
 class Installed(Protocol):

@@ -45,7 +45,8 @@ class Fields(Headers):
     def getRawHeaders(self, name: Any, default: Any = None) -> Any:
         """As in twisted.web, but a value that is no UTF-8 does not raise when it is asked for as text: clients may send any bytes."""
         if isinstance(name, bytes):
-            return super().getRawHeaders(name, default)
+            kept = self._rawHeaders.get(name)  # nearly everyone asks by the canonical name, by which they are kept
+            return super().getRawHeaders(name, default) if kept is None else kept
         values = super().getRawHeaders(name.encode())
         return default if values is None else [value.decode("utf-8", "replace") for value in values]
 

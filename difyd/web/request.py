@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from difyd.web.site import Site
 
 _CLOSE: Final = re.compile(rb"(?i)(?:^|,)[ \t]*close[ \t]*(?:,|$)")
+USUAL: Final = [b"HTTP/1.1 200 OK\r\n"]
+EVENTS: Final = b"text/event-stream"
+EVENTS_ALONE: Final = [(b"Content-Type", [EVENTS])]
+"""The headers of nearly every call's answer."""
 JOINED: Final = 32 * 1024
 """A chunk up to this size is copied together with its frame; a larger one is handed to the transport as it is."""
 
@@ -168,9 +172,12 @@ class Request(server.Request):
 
     def _head(self) -> bytes:
         headers = self.responseHeaders
+        lines = [b"%b %d %b\r\n" % (self.clientproto, self.code, self.code_message)]
+        if lines == USUAL and self.method != b"HEAD" and [*headers.getAllRawHeaders()] == EVENTS_ALONE:
+            self.chunked = 1
+            return self.site.events_head()
         if not headers.hasHeader(b"Date"):  # a plugin may have given one
             headers.setRawHeaders(b"Date", [self.site.date()])
-        lines = [b"%b %d %b\r\n" % (self.clientproto, self.code, self.code_message)]
         for name, values in headers.getAllRawHeaders():
             lines += [b"%b: %b\r\n" % (name, value) for value in values]
         if not headers.hasHeader(b"Content-Length") and self.clientproto == b"HTTP/1.1" and not self._bodyless():

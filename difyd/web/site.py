@@ -30,13 +30,13 @@ from difyd.web.channel import Channel
 from difyd.web.envelope import Answer, answer
 from difyd.web.front import Front
 from difyd.web.head import HeadReader
-from difyd.web.request import Request
+from difyd.web.request import EVENTS, Request
 from difyd.web.routes import BodyLimit
 from difyd.web.traffic import Traffic
 from difyd.web.uploads import PREFIX
 from difyd.web.waiters import Waiters
 
-EVENTS: Final = b"text/event-stream"
+EVENTS_HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nDate: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def begin_events(request: IRequest) -> None:
@@ -46,7 +46,7 @@ def begin_events(request: IRequest) -> None:
     Nothing is sent: the head goes out with the first `request.write`, in one piece with it. `request.finish()` without a write answers with an
     empty body of that type.
     """
-    request.setHeader(b"Content-Type", EVENTS)
+    request.responseHeaders.setRawHeaders(b"Content-Type", [EVENTS])
 
 
 class Site(server.Site):
@@ -68,7 +68,7 @@ class Site(server.Site):
         self._traffic = traffic
         self._in_thread = in_thread
         self._directory = directory
-        self._date = (-1, b"")
+        self._date = (-1, b"", b"")
 
     def startFactory(self) -> None:
         """Nothing: the superclass would open its own access log, with a timer that runs every second."""
@@ -124,10 +124,18 @@ class Site(server.Site):
 
     def date(self) -> bytes:
         """Now, as the head of an answer gives it; made once a second."""
+        return self._dated()[1]
+
+    def events_head(self) -> bytes:
+        """The head of an answer that is a stream of events and has no headers of its own; made once a second, for thousands of calls."""
+        return self._dated()[2]
+
+    def _dated(self) -> tuple[int, bytes, bytes]:
         now = int(self.reactor.seconds())
         if self._date[0] != now:
-            self._date = (now, datetimeToString(now))
-        return self._date[1]
+            date = datetimeToString(now)
+            self._date = (now, date, EVENTS_HEAD % (EVENTS, date))
+        return self._date
 
 
 def _prepare_blocking(directory: Path) -> None:

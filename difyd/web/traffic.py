@@ -24,7 +24,7 @@ _LOGGED: Final = 2048
 def trace_of(request: Request) -> str:
     """The trace id of a request, 32 hex digits: from its `traceparent`, else made up the first time it is asked for (http-api 18)."""
     if not request.trace:
-        values = request.requestHeaders.getRawHeaders(b"traceparent")
+        values = request.requestHeaders.getRawHeaders(b"Traceparent")
         match = _TRACEPARENT.fullmatch(values[0]) if values else None
         # not a secret, so the cheap source of chance will do
         request.trace = match[1].decode() if match else f"{random.getrandbits(128):032x}"
