@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import define, field
 from msgspec import Raw, Struct
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
@@ -40,13 +40,15 @@ class _Body(Struct, frozen=True):
 _body = msgspec.json.Decoder(_Body)
 
 
-@frozen(eq=False)
-class Request:
+class Request(Struct, frozen=True, eq=False):
     """A body that fits its action, with everything that the plugin is to be told."""
 
     action: Action
-    body: _Body = field(repr=False)
-    data: Members = field(repr=False)
+    body: _Body
+    data: Members
+
+    def __repr__(self) -> str:
+        return f"<request for {self.action.name}>"  # the rest may hold credentials
 
     @property
     def tenant(self) -> str:

@@ -8,6 +8,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from difyd.callback.interfaces import ICallbacks
@@ -72,7 +73,8 @@ class Session:
         if self._channel is not None:
             channel, self._channel = self._channel, None  # it knows us, too: a circle would keep the whole request until it is collected
             channel.close()
-        self.finished.addErrback(lambda _: None)  # when the call was over before anybody came to wait for it
+        if self.finished.called and isinstance(self.finished.result, Failure):  # it was over before anybody came to wait for it
+            self.finished.addErrback(lambda _: None)
 
     def abandon(self, reason: DaemonError) -> None:
         """End the call for a reason of our own."""

@@ -99,7 +99,7 @@ class Intake:
             self._content.write(data)
         return True
 
-    def done(self) -> "IO[bytes] | Deferred[IO[bytes]]":
+    def done(self) -> "BytesIO | Deferred[IO[bytes]]":
         """All has come: what holds it, at once when that is memory."""
         if self._file is not None:
             return self._file.done()

@@ -151,23 +151,32 @@ class Channel(HTTPChannel):
         if not self.persistent:
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         request.admit()
-        if head.length == 0:
-            if rest:
-                self._dataBuffer.append(rest)
-            self.allContentReceived()
+        length = head.length
+        if length == 0:
+            self._completed_by(rest)
             return
-        asks = b"100-continue" in (value.lower() for value in head.fields.get(b"Expect", ())) and head.version == b"HTTP/1.1"
-        if request.refusal is not None and (asks or head.length is None or head.length > SWALLOWED):
+        asks = b"Expect" in head.fields and head.version == b"HTTP/1.1" and _expects_leave(head)
+        if request.refusal is not None and (asks or length is None or length > SWALLOWED):
             self.refuse(request, request.refusal)
+            return
+        if length is not None and len(rest) >= length:  # so it is with nearly all calls, and needs no decoder
+            request.handleContentChunk(rest[:length])
+            self._completed_by(rest[length:])
             return
         if asks and not rest:
             self._send100Continue()
-        if head.length is None:
+        if length is None:
             self._transferDecoder = _ChunkedTransferDecoder(request.handleContentChunk, self._finishRequestBody)
         else:
-            self._transferDecoder = _IdentityTransferDecoder(head.length, request.handleContentChunk, self._finishRequestBody)
+            self._transferDecoder = _IdentityTransferDecoder(length, request.handleContentChunk, self._finishRequestBody)
         if rest:
             self.rawDataReceived(rest)
+
+    def _completed_by(self, next_one: bytes) -> None:
+        """The request is complete with its head; what came behind it belongs to the next one."""
+        if next_one:
+            self._dataBuffer.append(next_one)
+        self.allContentReceived()
 
     def allContentReceived(self) -> None:
         if self._lingering >= 0:
@@ -225,3 +234,8 @@ class Channel(HTTPChannel):
         self._lingering += len(data)
         if self._lingering > LINGER_BYTES:
             self.transport.abortConnection()
+
+
+def _expects_leave(head: Head) -> bool:
+    """Does the client wait to be told that it may send the body?"""
+    return b"100-continue" in (value.lower() for value in head.fields[b"Expect"])

@@ -12,7 +12,6 @@ from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import NO_BODY_CODES, parse_qs
@@ -96,10 +95,10 @@ class Request(server.Request):
             respond(self, self.refusal)
             return
         content = BytesIO() if self._intake is None else self._intake.done()
-        if isinstance(content, Deferred):
-            content.addCallbacks(self._serve, self._refuse)
-        else:
+        if isinstance(content, BytesIO):
             self._serve(content)
+        else:
+            content.addCallbacks(self._serve, self._refuse)
 
     def _serve(self, content: IO[bytes]) -> None:
         if self._disconnected:
