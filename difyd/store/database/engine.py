@@ -69,6 +69,8 @@ class Database(Service):
         self.ids = Ids(now)
         self.zone = zone
         self.memory = Memory()
+        self.healthy = True
+        """Did the database do what was asked of it last? For who asks whether the daemon is ready; errors of a statement do not count."""
         self._engine = engine
         self._reading, self._unsynced = connect.reading(engine), connect.unsynced(engine)
         self._readers, self._writers = readers, writers
@@ -124,10 +126,13 @@ class Database(Service):
 
     async def _transact(self, threads: Threads, engine: Engine, work: Callable[[Transaction], T]) -> T:
         try:
-            return await threads.run(self._run_blocking, engine, work)
+            result = await threads.run(self._run_blocking, engine, work)
         except DatabaseFailed as why:
+            self.healthy = not why.out_of_order
             self.log.error("{why}, in {statement}", why=str(why), statement=why.statement)
             raise
+        self.healthy = True
+        return result
 
     async def _open(self) -> None:
         for sentence in await self._writers.run(self._prepare_blocking):

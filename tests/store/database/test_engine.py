@@ -77,6 +77,7 @@ class DatabaseContract(DatabaseCase):
         self.do(add, "a")
         for _ in range(20):
             self.refused(DatabaseFailed, add, "a")
+        self.assertTrue(self.database.healthy)  # it has only said no
         self.do(add, "b")
         self.assertEqual(self.read(tenants), ["a", "b"])
 
@@ -146,6 +147,9 @@ class SQLiteTests(DatabaseContract, SQLiteCase):
 
         self.assertIn("locked", str(self.refused(DatabaseFailed, work)))
         self.assertEqual(len(attempts), ATTEMPTS)
+        self.assertFalse(self.database.healthy)
+        self.assertEqual(self.read(tenants), [])
+        self.assertTrue(self.database.healthy)
 
     def test_other_failures_are_not(self) -> None:
         """What will not get better is not repeated."""

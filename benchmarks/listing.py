@@ -1,0 +1,88 @@
+"""
+What it costs to list 500 installed plugins, in two pages, as the console does; against a small call.
+
+The plugins are rows alone, with declarations of 11 KB: nothing of them is started.
+"""
+
+import asyncio
+import json
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from difyd.entities.declaration import Declaration
+from difyd.entities.identifier import PluginIdentifier
+from difyd.entities.installation import RuntimeType
+from difyd.store.database import connect, installations
+from difyd.store.database.engine import Transaction
+from difyd.store.database.ids import Ids
+from harness import TENANT, Server, ask, daemon, hammer, report
+
+PLUGINS = 499
+"""Besides the one that answers small calls."""
+ROUNDS = 20
+
+
+def declaration(name: str) -> bytes:
+    tool = {
+        "identity": {"author": "bench", "name": "tool", "label": {"en_US": "Tool", "zh_Hans": "工具"}},
+        "description": {"human": {"en_US": "does something useful " * 9, "zh_Hans": "做一些有用的事" * 9}, "llm": "what it does " * 16},
+        "parameters": [{"name": f"p{n}", "type": "string", "required": True, "label": {"en_US": "Parameter"}} for n in range(3)],
+    }
+    value = {
+        "version": "0.0.1",
+        "type": "plugin",
+        "author": "bench",
+        "name": name,
+        "label": {"en_US": name},
+        "description": {"en_US": "One of many"},
+        "icon": "icon.svg",
+        "resource": {"memory": 1 << 20},
+        "plugins": {"tools": ["provider.yaml"]},
+        "tool": {"identity": {"author": "bench", "name": name, "label": {"en_US": name}}, "tools": [tool] * 11},
+    }
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def fill(path: Path) -> None:
+    engine = connect.sqlite_engine(path, 1)
+    with engine.begin() as connection:
+        transaction = Transaction(connection, Ids(time.time), datetime.now(UTC))
+        for number in range(PLUGINS):
+            identifier = PluginIdentifier.parse(f"bench/p{number}:0.0.1@{'0' * 64}")
+            kept = Declaration.decode(declaration(f"p{number}"))
+            installations.install_blocking(transaction, TENANT, identifier, kept, runtime=RuntimeType.LOCAL, source="package")
+    engine.dispose()
+
+
+def listed(server: Server, rounds: int) -> float:
+    """CPU µs of the server."""
+    before = server.cpu()
+    for _ in range(rounds):
+        pages = [ask(f"http://127.0.0.1:{server.port}", f"/list?page={page}&page_size=256") for page in (1, 2)]
+        if sum(len(page["list"]) for page in pages) != PLUGINS + 1:
+            raise RuntimeError("a plugin is missing in the list")
+    return (server.cpu() - before) / rounds * 1e6
+
+
+def called(server: Server) -> float:
+    before = server.cpu()
+    answers = asyncio.run(hammer(server, server.request(1), 16, 4))
+    return (server.cpu() - before) / len(answers) * 1e6
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="difyd-benchmark-") as directory:
+        path = Path(directory) / "difyd.db"
+        with daemon(DB_SQLITE_PATH=str(path)) as server:
+            fill(path)
+            what = "CPU µs"
+            first = listed(server, 1)
+            again, call = listed(server, ROUNDS), called(server)
+            report("500 plugins listed for the first time", {"list": {what: first}, "small call": {what: call}})
+            report("500 plugins listed again", {"list": {what: again}, "small call": {what: call}})
+
+
+if __name__ == "__main__":
+    main()
