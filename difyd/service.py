@@ -174,7 +174,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
         settings.routine_pool_size,
         lambda: len(invoker),
         lambda: supervisor.launching,
-        {},
+        {"database": lambda: store.database.healthy},  # asked every few seconds by the monitor, so it gets well by itself
     )
     changes = ChangeRoutes(
         Intake(bodies.run, spool), uploads, installs, uninstalls, Tasks(store.database),
