@@ -91,7 +91,7 @@ def installed_blocking(transaction: Transaction, tenant: str, page: int, size: i
     total = len(rows)
     if page > 1 or total == size:
         total = transaction.connection.scalar(_COUNT, {"tenant": tenant}) or 0
-    found, broken = _with_declarations(transaction, rows, _installation)
+    found, broken = _installations(transaction, rows)
     return Page(found, total=total, broken=broken)
 
 
@@ -233,17 +233,32 @@ def _with_declarations(
     return found, tuple(broken)
 
 
+def _installations(transaction: Transaction, rows: Sequence[AnyRow]) -> tuple[list[InstallationRecord], tuple[str, ...]]:
+    """As `_with_declarations`. Records are kept: consoles ask again and again, and rows that are equal in all columns have equal records."""
+    keys = [tuple(row) for row in rows]
+    records = transaction.memory.installed.get(keys)
+    fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in records}
+    made, broken = _with_declarations(transaction, list(fresh.values()), _installation)
+    by_id = {record.id: record for record in made}
+    for key, row in fresh.items():
+        if record := by_id.get(row.id):
+            records[key] = record
+            if row.stamp_id is not None:  # else it is being debugged
+                transaction.memory.installed.put(key, record)
+    return [records[key] for key in keys if key in records], broken
+
+
 def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:
     """By identifier; what is missing or cannot be read is left out."""
     stamps: dict[str, Stamp] = {row.plugin_unique_identifier: (row[-2], row[-1]) for row in rows}
-    kept = transaction.memory.get(stamps.values())
+    kept = transaction.memory.declarations.get(stamps.values())
     known = {identifier: kept[stamp] for identifier, stamp in stamps.items() if stamp in kept}
     absent = {identifier: stamp for identifier, stamp in stamps.items() if stamp not in kept}
     for identifier, text in texts_blocking(transaction, absent).items():
         with suppress(*_UNREADABLE):
             known[identifier] = Known.read(text)
-            if absent[identifier][0] is not None:  # else it is of a plugin being debugged, whose row may change
-                transaction.memory.put(absent[identifier], known[identifier])
+            if absent[identifier][0] is not None:  # else it is of a plugin being debugged, which may declare something else next time
+                transaction.memory.declarations.put(absent[identifier], known[identifier])
     return known
 
 

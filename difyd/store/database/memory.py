@@ -1,19 +1,28 @@
 """What lists remember of declarations: a page of them is megabytes, of which nothing has changed since the last time."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from attrs import define, field, frozen
 from msgspec import Struct
 
-Stamp = tuple[object, object]
-"""Id and `updated_at` of a row of declarations: one that is replaced gets a new row, and whoever changes one has to say so in the time."""
+from difyd.store.database.records import InstallationRecord
 
-KEPT: Final = 16 * 1024 * 1024
-"""Bytes of JSON at most."""
+K = TypeVar("K")
+V = TypeVar("V")
+
+Stamp = tuple[object, object]
+"""
+Id and `updated_at` of a row of declarations, which every look-up takes from the database.
+
+One that is replaced gets a new row, and whoever changes one has to say so in the time.
+"""
+
+LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of JSON at most, of either kind."""
 
 
 class Head(Struct, frozen=True):
@@ -41,33 +50,44 @@ class Known:
 
 
 @define(eq=False)
-class Memory:
+class Kept(Generic[K, V]):
     """
-    Declarations by the stamp of their row, which every look-up takes from the database: so nobody has to say when one changes.
+    Values under keys that say all about them: so nobody has to say when one changes.
 
     Bounded by their bytes; what was used least recently goes first, and what would take more than a quarter is not kept. Used by several
     threads.
     """
 
-    _limit: int = KEPT
-    _kept: OrderedDict[Stamp, Known] = field(factory=OrderedDict, init=False)
+    _weigh: Callable[[V], int]
+    _limit: int = LIMIT
+    _kept: OrderedDict[K, V] = field(factory=OrderedDict, init=False)
     _size: int = field(default=0, init=False)
     _lock: Lock = field(factory=Lock, init=False)
 
-    def get(self, stamps: Iterable[Stamp]) -> dict[Stamp, Known]:
+    def get(self, keys: Iterable[K]) -> dict[K, V]:
         """Those that are kept; in one step, since there may be hundreds."""
         with self._lock:
-            found = {stamp: self._kept[stamp] for stamp in stamps if stamp in self._kept}
-            for stamp in found:
-                self._kept.move_to_end(stamp)
+            found = {key: value for key in keys if (value := self._kept.get(key)) is not None}
+            for key in found:
+                self._kept.move_to_end(key)
             return found
 
-    def put(self, stamp: Stamp, known: Known) -> None:
+    def put(self, key: K, value: V) -> None:
         with self._lock:
-            if stamp in self._kept or len(known.text) * 4 > self._limit:
+            weight = self._weigh(value)
+            if key in self._kept or weight * 4 > self._limit:
                 return
-            self._kept[stamp] = known
-            self._size += len(known.text)
+            self._kept[key] = value
+            self._size += weight
             while self._size > self._limit:
                 _, oldest = self._kept.popitem(last=False)
-                self._size -= len(oldest.text)
+                self._size -= self._weigh(oldest)
+
+
+@frozen(eq=False)
+class Memory:
+    """What is kept of one database."""
+
+    declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: len(known.text)))
+    installed: Kept[tuple[object, ...], InstallationRecord] = field(factory=lambda: Kept(lambda record: len(memoryview(record.declaration))))
+    """By all columns of the row and its declaration's stamp. The texts are those of `declarations`."""

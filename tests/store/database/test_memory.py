@@ -2,24 +2,19 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.store.database.memory import Known, Memory
+from difyd.store.database.memory import Kept
 
 
-def known(size: int) -> Known:
-    """A declaration of so many bytes."""
-    return Known.read(b'{"name":"' + b"x" * (size - 11) + b'"}')
-
-
-class MemoryTests(SynchronousTestCase):
+class KeptTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.memory = Memory(200)
+        self.memory: Kept[str, bytes] = Kept(len, 200)
 
     def put(self, *ids: str, size: int = 50) -> None:
         for id in ids:
-            self.memory.put((id, "t"), known(size))
+            self.memory.put(id, b"x" * size)
 
     def kept(self, *ids: str) -> list[str]:
-        return [str(id) for id, _ in self.memory.get([(id, "t") for id in ids])]
+        return list(self.memory.get(ids))
 
     def test_least_recently_used(self) -> None:
         """What was used least recently makes room."""
