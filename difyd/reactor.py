@@ -4,7 +4,8 @@ The reactor of a daemon that nobody chose another one for: Twisted's on epoll, w
 - Nothing is put into Twisted's log context: it holds the name of the connection for messages of its old log, which this code does not use,
   and costs more than a small event itself.
 - Who begins to write is first allowed to try. Nearly always everything fits into the socket: then epoll is never told of it, where it was
-  told twice, and the reactor needs no further turn. Only what does not fit waits for the poll.
+  told twice, and the reactor needs no further turn. Only what does not fit waits for the poll, and who writes in one turn after the other: of
+  a stream more comes together meanwhile, and a chunk of a fast plugin cost a third more when each piece was sent at once.
 
 What was measured per small call, of 400 µs: 32 for the context, 15 for the turn and for telling epoll.
 """
@@ -28,10 +29,17 @@ class Reactor(EPollReactor):
 
     def __init__(self) -> None:
         self._fresh: dict[IWriteDescriptor, None] = {}  # they began to write, and epoll does not know it; in the order of asking
+        self._began: set[IWriteDescriptor] = set()  # in this turn
+        self._began_before: set[IWriteDescriptor] = set()  # in the last one
         super().__init__()
 
     def addWriter(self, writer: IWriteDescriptor) -> None:
-        if writer.fileno() not in self._writes:
+        if writer.fileno() in self._writes or writer in self._fresh:
+            return
+        self._began.add(writer)
+        if writer in self._began_before:
+            super().addWriter(writer)
+        else:
             self._fresh[writer] = None
 
     def removeWriter(self, writer: IWriteDescriptor) -> None:
@@ -55,6 +63,7 @@ class Reactor(EPollReactor):
             events = self._poller.poll(-1 if timeout is None else timeout, max(1, len(self._selectables)))
         except InterruptedError:
             return
+        self._began_before, self._began = self._began, set()
         for descriptor, event in events:
             selectable = self._selectables.get(descriptor)
             if selectable is None:
