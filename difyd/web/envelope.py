@@ -88,7 +88,7 @@ class Answer:
 
 def success(data: bytes = b"true") -> bytes:
     """The envelope around `data`, one JSON value on one line, which is not looked into. Never pass `null`: clients take it for a failure."""
-    return b'{"code":0,"message":"success","data":%b}' % data
+    return b"".join((b'{"code":0,"message":"success","data":', data, b"}"))  # formatting copies megabytes more than once
 
 
 def failure(why: BaseException) -> bytes:
