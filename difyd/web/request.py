@@ -151,7 +151,10 @@ class Request(server.Request):
             return
         self.sentLength += len(data)
         if not self.chunked:
-            self.channel.write(head + data if head else data)
+            if head and len(data) > JOINED:
+                self.channel.writeSequence([head, data])
+            else:
+                self.channel.write(head + data if head else data)
         elif len(data) <= JOINED:
             self.channel.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
         else:

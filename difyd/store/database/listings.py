@@ -237,23 +237,23 @@ def _installations(transaction: Transaction, rows: Sequence[AnyRow]) -> tuple[li
     """As `_with_declarations`. Records are kept: consoles ask again and again, and rows that are equal in all columns have equal records."""
     keys = [tuple(row) for row in rows]
     records = transaction.memory.installed.get(keys)
-    fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in records}
+    fresh = {place: rows[place] for place, record in enumerate(records) if record is None}
     made, broken = _with_declarations(transaction, list(fresh.values()), _installation)
     by_id = {record.id: record for record in made}
-    for key, row in fresh.items():
+    for place, row in fresh.items():
         if record := by_id.get(row.id):
-            records[key] = record
+            records[place] = record
             if row.stamp_id is not None:  # else it is being debugged
-                transaction.memory.installed.put(key, record)
-    return [records[key] for key in keys if key in records], broken
+                transaction.memory.installed.put(keys[place], record)
+    return [record for record in records if record is not None], broken
 
 
 def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:
     """By identifier; what is missing or cannot be read is left out."""
     stamps: dict[str, Stamp] = {row.plugin_unique_identifier: (row[-2], row[-1]) for row in rows}
-    kept = transaction.memory.declarations.get(stamps.values())
-    known = {identifier: kept[stamp] for identifier, stamp in stamps.items() if stamp in kept}
-    absent = {identifier: stamp for identifier, stamp in stamps.items() if stamp not in kept}
+    kept = dict(zip(stamps, transaction.memory.declarations.get(list(stamps.values())), strict=True))
+    known = {identifier: value for identifier, value in kept.items() if value is not None}
+    absent = {identifier: stamp for identifier, stamp in stamps.items() if kept[identifier] is None}
     for identifier, text in texts_blocking(transaction, absent).items():
         with suppress(*_UNREADABLE):
             known[identifier] = Known.read(text)

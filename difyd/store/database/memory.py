@@ -1,7 +1,7 @@
 """What lists remember of declarations: a page of them is megabytes, of which nothing has changed since the last time."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
@@ -64,12 +64,13 @@ class Kept(Generic[K, V]):
     _size: int = field(default=0, init=False)
     _lock: Lock = field(factory=Lock, init=False)
 
-    def get(self, keys: Iterable[K]) -> dict[K, V]:
-        """Those that are kept; in one step, since there may be hundreds."""
+    def get(self, keys: Sequence[K]) -> list[V | None]:
+        """The value of each, in order, None where it is not kept; in one step, since there may be hundreds."""
         with self._lock:
-            found = {key: value for key in keys if (value := self._kept.get(key)) is not None}
-            for key in found:
-                self._kept.move_to_end(key)
+            found = [self._kept.get(key) for key in keys]
+            for key, value in zip(keys, found, strict=True):
+                if value is not None:
+                    self._kept.move_to_end(key)
             return found
 
     def put(self, key: K, value: V) -> None:

@@ -14,7 +14,7 @@ class KeptTests(SynchronousTestCase):
             self.memory.put(id, b"x" * size)
 
     def kept(self, *ids: str) -> list[str]:
-        return list(self.memory.get(ids))
+        return [id for id, value in zip(ids, self.memory.get(ids), strict=True) if value is not None]
 
     def test_least_recently_used(self) -> None:
         """What was used least recently makes room."""
