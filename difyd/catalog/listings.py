@@ -54,7 +54,7 @@ class Listings:
 
     async def batch(self, tenant: str, plugin_ids: Sequence[str]) -> bytes:
         """14.4"""
-        return await self._listed(_records, listings.batch_blocking, tenant, plugin_ids)
+        return await self._listed(_records, listings.batch_blocking, tenant, tuple(plugin_ids))
 
     async def missing(self, tenant: str, identifiers: Sequence[PluginIdentifier]) -> bytes:
         """14.5"""
@@ -98,8 +98,16 @@ class Listings:
         **kwargs: P.kwargs,
     ) -> bytes:
         def work_blocking(transaction: Transaction) -> _Found:
+            state = transaction.state_blocking()
+            asked = (state, look, args, tuple(kwargs.items()))
+            [json] = transaction.memory.pages.get([asked]) if state is not None else [None]
+            if json is not None:
+                return _Found(json)
             page = look(transaction, *args, **kwargs)
-            return _Found(msgspec.json.encode(shape(page)), page.broken)
+            found = _Found(msgspec.json.encode(shape(page)), page.broken)
+            if state is not None and not found.broken:  # what is broken is logged each time
+                transaction.memory.pages.put(asked, found.json)
+            return found
 
         found = await self._database.read(work_blocking)
         for identifier in found.broken:

@@ -2,7 +2,7 @@
 The root of the site: admits requests by their head and runs their handlers, with Klein's meaning:
 
 - a handler is `async def f(self, request, **path_parameters)`; its Deferred is cancelled when the client goes away;
-- returns `bytes`: the whole body of the answer, JSON unless the handler set another content type;
+- returns `bytes`, or a tuple of them: the whole body of the answer, JSON unless the handler set another content type;
 - returns None: the handler wrote the answer itself. It is finished for it, unless a producer is still registered that will finish it;
 - raises: the answer is the error's envelope, or, when part of an answer is out already, a broken connection.
 """
@@ -23,7 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from difyd.errors import DaemonError, ShuttingDown, Unauthorized
 from difyd.web.envelope import Answer, InvalidRequest, answer
-from difyd.web.request import Request, respond
+from difyd.web.request import Request, respond, respond_pieces
 from difyd.web.routes import NO_ROUTE, BodyLimit, Group, Mount, Routes
 from difyd.web.traffic import Traffic
 
@@ -108,14 +108,16 @@ class Running:
         if self._work is not None:
             self._work.cancel()
 
-    def _returned(self, result: bytes | None) -> None:
+    def _returned(self, result: bytes | tuple[bytes, ...] | None) -> None:
         self._work = None
         if self._over:
             return
         if isinstance(result, bytes):
             respond(self._request, Answer(self._request.code, result))
+        elif isinstance(result, tuple):
+            respond_pieces(self._request, result)
         elif result is not None:
-            raise TypeError(f"a handler returned neither bytes nor None: {result!r}")
+            raise TypeError(f"a handler returned neither bytes, a tuple of them, nor None: {result!r}")
         elif self._request.producer is None:
             self._request.finish()
 

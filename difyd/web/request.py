@@ -192,8 +192,14 @@ class Request(server.Request):
 def respond(request: server.Request, what: Answer) -> None:
     """The whole answer at once; JSON, unless another type has been set."""
     request.setResponseCode(what.status)
+    respond_pieces(request, (what.body,))
+
+
+def respond_pieces(request: server.Request, pieces: tuple[bytes, ...]) -> None:
+    """The same with the status as it is and a body that has not been joined."""
     if not request.responseHeaders.hasHeader(b"Content-Type"):
         request.setHeader(b"Content-Type", JSON)
-    request.setHeader(b"Content-Length", b"%d" % len(what.body))
-    request.write(what.body)
+    request.setHeader(b"Content-Length", b"%d" % sum(map(len, pieces)))
+    for piece in pieces:
+        request.write(piece)
     request.finish()

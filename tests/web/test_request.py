@@ -36,6 +36,10 @@ class Answers:
     async def nothing(self, request: Request) -> None:
         request.setResponseCode(204)
 
+    @app.route("/pieces", methods=["GET"])
+    async def pieces(self, request: Request) -> tuple[bytes, ...]:
+        return b"[", b"x" * (JOINED + 1), b"]"
+
     @app.route("/text", methods=["GET"])
     async def text(self, request: Request) -> bytes:
         request.setHeader("Content-Type", "text/plain")
@@ -132,6 +136,12 @@ class RequestTests(SynchronousTestCase):
         _, headers, body = parts(self.cable.send(get("/text").replace(b"GET", b"HEAD")))
         self.assertEqual((headers[b"content-length"], body), (b"5", b""))
         self.assertEqual(parts(self.cable.send(get("/text")))[2], b"hello")
+
+    def test_pieces(self) -> None:
+        """A long answer need not be joined; it is one body all the same."""
+        _, headers, body = parts(self.cable.send(get("/pieces")))
+        self.assertEqual((headers[b"content-length"], body), (b"%d" % (JOINED + 3), b"[" + b"x" * (JOINED + 1) + b"]"))
+        self.assertEqual(parts(self.cable.send(get("/pieces").replace(b"GET", b"HEAD")))[2], b"")
 
     def test_headers_cannot_be_forged(self) -> None:
         """A value with a line end in it does not become a header of its own."""

@@ -1,7 +1,7 @@
-"""What lists remember of declarations: a page of them is megabytes, of which nothing has changed since the last time."""
+"""What lists remember: a page of declarations is megabytes, of which nothing has changed since the last time."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
@@ -92,3 +92,5 @@ class Memory:
     declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: len(known.text)))
     installed: Kept[tuple[object, ...], InstallationRecord] = field(factory=lambda: Kept(lambda record: len(memoryview(record.declaration))))
     """By all columns of the row and its declaration's stamp. The texts are those of `declarations`."""
+    pages: Kept[Hashable, bytes] = field(factory=lambda: Kept(len))
+    """Finished lists, by the state of the database (`Transaction.state_blocking`) and all that was asked for."""

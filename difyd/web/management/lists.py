@@ -13,7 +13,7 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.package.schema.shared import LANGUAGES, TAGS
 from difyd.store.database.listings import Filter
 from difyd.web.auth import Key
-from difyd.web.envelope import success
+from difyd.web.envelope import success, success_pieces
 from difyd.web.management.pages import Paged
 from difyd.web.params import bind, identifier, identifiers, several, text, texts, whole
 from difyd.web.routes import Group
@@ -99,9 +99,9 @@ class ListRoutes:
     # installations
 
     @app.route("/plugin/<tenant>/management/list", methods=["GET"])
-    async def installed(self, request: Request, tenant: str) -> bytes:
+    async def installed(self, request: Request, tenant: str) -> tuple[bytes, ...]:
         wanted = bind(Paged, request)
-        return success(await self._listings.installed(tenant, wanted.page, wanted.page_size))
+        return success_pieces(await self._listings.installed(tenant, wanted.page, wanted.page_size))
 
     @app.route("/plugin/<tenant>/management/<category>/list", methods=["GET"])
     async def of_category(self, request: Request, tenant: str, category: str) -> bytes:
