@@ -7,6 +7,7 @@ gets in the place of a member that was left out or null; `UNSET` means that such
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -105,7 +106,7 @@ class Shape(Generic[S]):
     def _filled(self, value: Raw) -> Raw:
         """The value itself when nothing is to be filled in; also when it is nothing that can be: then `decode` complains."""
         kind = bytes(memoryview(value)[:1])
-        try:
+        with suppress(ValueError, RecursionError):
             if kind == b"{":
                 found = _members.decode(value)
                 return encode(found) if self.fill(found) else value
@@ -113,8 +114,6 @@ class Shape(Generic[S]):
                 old = _elements.decode(value)
                 new = [self._filled(element) for element in old]
                 return encode(new) if any(one is not other for one, other in zip(new, old, strict=True)) else value
-        except (ValueError, RecursionError):
-            pass
         return value
 
 

@@ -91,7 +91,7 @@ def installed_blocking(transaction: Transaction, tenant: str, page: int, size: i
     total = len(rows)
     if page > 1 or total == size:
         total = transaction.connection.scalar(_COUNT, {"tenant": tenant}) or 0
-    found, broken = _installations(transaction, rows)
+    found, broken = _with_declarations(transaction, rows, _installation)
     return Page(found, total=total, broken=broken)
 
 
@@ -231,21 +231,6 @@ def _with_declarations(
             if record is not None:
                 found.append(record)
     return found, tuple(broken)
-
-
-def _installations(transaction: Transaction, rows: Sequence[AnyRow]) -> tuple[list[InstallationRecord], tuple[str, ...]]:
-    """As `_with_declarations`. Records are kept: consoles ask again and again, and rows that are equal in all columns have equal records."""
-    keys = [tuple(row) for row in rows]
-    records = transaction.memory.installed.get(keys)
-    fresh = {place: rows[place] for place, record in enumerate(records) if record is None}
-    made, broken = _with_declarations(transaction, list(fresh.values()), _installation)
-    by_id = {record.id: record for record in made}
-    for place, row in fresh.items():
-        if record := by_id.get(row.id):
-            records[place] = record
-            if row.stamp_id is not None:  # else it is being debugged
-                transaction.memory.installed.put(keys[place], record)
-    return [record for record in records if record is not None], broken
 
 
 def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:

@@ -9,8 +9,6 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Struct
 
-from difyd.store.database.records import InstallationRecord
-
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -22,7 +20,7 @@ One that is replaced gets a new row, and whoever changes one has to say so in th
 """
 
 LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of JSON at most, of either kind."""
+"""Bytes of JSON at most, of each kind."""
 
 
 class Head(Struct, frozen=True):
@@ -90,7 +88,5 @@ class Memory:
     """What is kept of one database."""
 
     declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: len(known.text)))
-    installed: Kept[tuple[object, ...], InstallationRecord] = field(factory=lambda: Kept(lambda record: len(memoryview(record.declaration))))
-    """By all columns of the row and its declaration's stamp. The texts are those of `declarations`."""
     pages: Kept[Hashable, bytes] = field(factory=lambda: Kept(len))
     """Finished lists, by the state of the database (`Transaction.state_blocking`) and all that was asked for."""
