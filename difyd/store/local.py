@@ -16,7 +16,7 @@ from difyd.errors import StorageFailed
 from difyd.store.blobs import BlobMissing, IObjects, IStaged, check_key
 
 _STAGING: Final = ".difyd-staging"
-"""The directory of an area where files are written; listings of either daemon skip hidden names, and no key leads there."""
+"""The directory where files are written; listings of either daemon skip hidden names, and no key leads there."""
 
 
 @implementer(IObjects)
@@ -25,20 +25,23 @@ class LocalObjects:
     """
     One file per blob. A file is written elsewhere, synced and renamed into its place, so it is whole or not there, whenever we die.
 
-    Elsewhere is one directory in each of `areas` (key prefixes, which may be file systems of their own), another one for all other keys.
-    Our death leaves files there, which the next `open_blocking` removes without a look at anything else.
+    Elsewhere is one directory of the root, and one in each of `areas` (key prefixes) that is a file system of its own when the store is
+    opened. Our death leaves files there, which the next `open_blocking` removes without a look at anything else.
     """
 
     root: Path
     areas: Sequence[str] = ()
     kind: str = field(default="local", init=False)
     _root: str = field(default=Factory(lambda self: str(self.root), takes_self=True), init=False)
+    _mounted: Sequence[str] = field(default=(), init=False)
 
     def open_blocking(self) -> None:
         try:
             self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            device = self.root.stat().st_dev
         except OSError as why:
             raise StorageFailed(f"the storage directory {self.root} cannot be used: {why}") from why
+        self._mounted = [area for area in self.areas if _device(self._path(area)) not in (device, None)]
         for directory in (self._root, *(self._path(area) for area in self.areas)):
             _sweep(f"{directory}/{_STAGING}")
 
@@ -110,7 +113,7 @@ class LocalObjects:
 
     def _half(self, key: str) -> str:
         """A new name in the file system of the key's place."""
-        area = next((f"{area}/" for area in self.areas if key.startswith(f"{area}/")), "")
+        area = next((f"{area}/" for area in self._mounted if key.startswith(f"{area}/")), "")
         return f"{self._root}/{area}{_STAGING}/{secrets.token_hex(8)}"
 
 
@@ -204,6 +207,14 @@ def _files(directory: str, before: str) -> Iterator[str]:
                 yield from _files(entry.path, f"{before}{entry.name}/")
             elif entry.is_file():
                 yield before + entry.name
+
+
+def _device(directory: str) -> int | None:
+    """The file system of a directory; None when it is not there yet: then it will be made in the root's."""
+    try:
+        return os.stat(directory).st_dev
+    except OSError:
+        return None
 
 
 def _sweep(directory: str) -> None:

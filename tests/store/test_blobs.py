@@ -1,5 +1,6 @@
 """Blobs: what every place for them promises, and what the local one does on the disk."""
 
+import os
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from difyd.errors import StorageFailed
+from difyd.store import local
 from difyd.store.blobs import BadKey, BlobMissing, Blobs, IBlobs, IObjects, IStaged, check_key
 from difyd.store.local import LocalObjects
 from tests.store.inline import inline_threads
@@ -169,10 +171,19 @@ class LocalBlobsTests(BlobsContract, SynchronousTestCase):
         LocalObjects(self.root, ("plugin", "plugin_packages")).open_blocking()
         self.assertEqual(self.everything(), ["plugin/.kept"])
 
-    def test_staged_in_its_area(self) -> None:
-        """A file is written where renaming it does not leave the area, which may be a file system of its own."""
-        self.objects.stage_blocking(PACKAGE, b"half")
-        self.assertEqual([name.split("/")[:2] for name in self.everything()], [["plugin_packages", ".difyd-staging"]])
+    def test_areas_hold_blobs_only(self) -> None:
+        """Who looks into an area of the store, the reference or an operator, finds the blobs and nothing else."""
+        self.now(self.blobs.write(PACKAGE, b"1"))
+        self.assertEqual(os.listdir(self.root / "plugin_packages"), ["acme"])
+
+    def test_area_on_a_file_system_of_its_own(self) -> None:
+        """There a file is written on the same file system, since it cannot be renamed across."""
+        self.patch(local, "_device", lambda directory: 7 if directory.endswith("/plugin_packages") else None)
+        objects = self.make_objects()
+        objects.open_blocking()
+        objects.stage_blocking(PACKAGE, b"half")
+        objects.stage_blocking("plugin/a", b"half")
+        self.assertEqual([name.rpartition("/")[0] for name in self.everything()], [".difyd-staging", "plugin_packages/.difyd-staging"])
 
     def test_nothing_half_written(self) -> None:
         """No operation leaves anything but blobs behind, also when it fails."""
