@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ class LocalObjects:
 
     root: Path
     areas: Sequence[str] = ()
+    _file_system: Callable[[str], int | None] = field(default=Factory(lambda: _device))
     kind: str = field(default="local", init=False)
     _root: str = field(default=Factory(lambda self: str(self.root), takes_self=True), init=False)
     _mounted: Sequence[str] = field(default=(), init=False)
@@ -38,10 +39,10 @@ class LocalObjects:
     def open_blocking(self) -> None:
         try:
             self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-            device = self.root.stat().st_dev
         except OSError as why:
             raise StorageFailed(f"the storage directory {self.root} cannot be used: {why}") from why
-        self._mounted = [area for area in self.areas if _device(self._path(area)) not in (device, None)]
+        device = self._file_system(self._root)
+        self._mounted = [area for area in self.areas if self._file_system(self._path(area)) not in (device, None)]
         for directory in (self._root, *(self._path(area) for area in self.areas)):
             _sweep(f"{directory}/{_STAGING}")
 

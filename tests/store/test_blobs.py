@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from difyd.errors import StorageFailed
-from difyd.store import local
 from difyd.store.blobs import BadKey, BlobMissing, Blobs, IBlobs, IObjects, IStaged, check_key
 from difyd.store.local import LocalObjects
 from tests.store.inline import inline_threads
@@ -178,8 +177,8 @@ class LocalBlobsTests(BlobsContract, SynchronousTestCase):
 
     def test_area_on_a_file_system_of_its_own(self) -> None:
         """There a file is written on the same file system, since it cannot be renamed across."""
-        self.patch(local, "_device", lambda directory: 7 if directory.endswith("/plugin_packages") else None)
-        objects = self.make_objects()
+        mounted = {self.root: 1, self.root / "plugin_packages": 2}
+        objects = LocalObjects(self.root, ("plugin", "plugin_packages"), lambda directory: mounted.get(Path(directory)))
         objects.open_blocking()
         objects.stage_blocking(PACKAGE, b"half")
         objects.stage_blocking("plugin/a", b"half")
