@@ -290,7 +290,7 @@ def local_settings(settings: Settings) -> LocalSettings:
         python=settings.plugin_python,
         build=BuildSettings(installer, settings.python_env_init_timeout, tuple(settings.python_compile_all_extra_args.split())),
         builds=settings.plugin_local_launching_concurrent,
-        limits=Limits(settings.line_limit, drain=settings.plugin_max_execution_timeout),
+        limits=Limits(settings.line_limit, drain=settings.plugin_max_execution_timeout, hold=settings.plugin_startup_wait),
         idle=settings.plugin_idle_timeout,
     )
 

@@ -12,6 +12,8 @@ LONGEST: Final = 300.0
 """Seconds between two attempts: 1, 2, 4 ... 300."""
 STABLE: Final = 600.0
 """Seconds that a process must have lived for its death to count as the first one."""
+HOPELESS: Final = 2
+"""Failures in a row by a plugin's own doing after which nobody waits for the next attempt: one may be chance."""
 GIVE_UP: Final = 15
 """Failures after which nobody tries unasked any more, until this node restarts or the plugin is installed again."""
 
@@ -29,11 +31,17 @@ class Backoff:
     cause: str = field(default="", init=False)
     """Of the last failure."""
     _doublings: int = field(default=0, init=False)
+    _own: int = field(default=0, init=False)
+    """Starts that failed since the last good one, by the plugin's own doing."""
     _due: float = field(default=0.0, init=False)
 
-    def failed(self, now: float, cause: str) -> float:
-        """An attempt failed at `now`: seconds until the next one."""
+    def failed(self, now: float, cause: str, *, outside: bool = False) -> float:
+        """An attempt failed at `now`, by something from `outside` or by the plugin's own doing: seconds until the next one."""
         self.cause = cause
+        self._own += not outside
+        return self._next(now)
+
+    def _next(self, now: float) -> float:
         delay = min(LONGEST, FIRST * 2.0 ** min(self._doublings, 16)) * (0.8 + 0.4 * self._jitter())
         self.failures += 1
         self._doublings += 1
@@ -44,19 +52,28 @@ class Backoff:
         """A process that had been ready died at `now`, after `lived` seconds: seconds until its successor may start; 0 for the first death."""
         if lived >= STABLE:
             self.reset()
-        if self.failures:
-            return self.failed(now, cause)
-        self.failures = 1
         self.cause = cause
+        if self.failures:
+            return self._next(now)
+        self.failures = 1
         return 0.0
+
+    def started(self) -> None:
+        """A process is ready: what the last one failed of explains nothing any more. The pauses grow on until one has proved stable."""
+        self.cause, self._own = "", 0
 
     def reset(self) -> None:
         """All is well, or somebody has changed something: the next attempt is the first."""
-        self.failures, self.cause, self._doublings, self._due = 0, "", 0, 0.0
+        self.failures, self.cause, self._doublings, self._own, self._due = 0, "", 0, 0, 0.0
 
     def wait(self, now: float) -> float:
         """Seconds until an attempt is allowed, 0 when it is."""
         return max(0.0, self._due - now)
+
+    def in_vain(self, now: float, patience: float) -> bool:
+        """Is somebody who would wait for `patience` seconds better told the cause now? Not while an attempt is made: its outcome is news."""
+        left = self.wait(now)
+        return left > patience or (left > 0 and self._own >= HOPELESS)
 
     @property
     def given_up(self) -> bool:

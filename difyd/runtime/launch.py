@@ -37,7 +37,8 @@ class Launch:
     _leaving: list[Deferred[None]] = field(factory=list, init=False)
     _listeners: list[IProgress] = field(factory=list, init=False)
     _hasten: list[Callable[[], None]] = field(factory=list, init=False)
-    _given_up: str = field(default="", init=False)
+    given_up: str = field(default="", init=False)
+    """Why it was ended before its outcome, "" when it was not."""
     _outcome: LocalRuntime | Failure | None = field(default=None, init=False)
     _reminder: IDelayedCall | None = field(default=None, init=False)
 
@@ -89,7 +90,7 @@ class Launch:
     def give_up(self, why: str) -> None:
         """End it; who waits hears LaunchFailed with this text."""
         if not self.over:
-            self.over, self._given_up = True, why
+            self.over, self.given_up = True, why
             assert self._work is not None
             self._work.cancel()
 
@@ -109,7 +110,7 @@ class Launch:
     def _done(self, outcome: LocalRuntime | Failure) -> None:
         self.over = True
         if isinstance(outcome, Failure) and outcome.check(CancelledError):
-            outcome = Failure(LaunchFailed(f"failed to launch plugin: {self._given_up or 'it was cancelled'}"))
+            outcome = Failure(LaunchFailed(f"failed to launch plugin: {self.given_up or 'it was cancelled'}"))
         self._outcome = outcome
         if self._reminder is not None and self._reminder.active():
             self._reminder.cancel()

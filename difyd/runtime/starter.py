@@ -69,7 +69,7 @@ class Starter:
         except CancelledError:
             raise
         except LaunchFailed as why:
-            self._failed(identifier, str(why))
+            self._failed(identifier, str(why), outside=isinstance(why.__cause__, StartFailed) and why.__cause__.outside)
             raise
         except DaemonError as why:  # of the catalog: no declaration, no package
             self._failed(identifier, str(why))
@@ -107,8 +107,8 @@ class Starter:
                 raise LaunchFailed(NOT_READY.format(go_duration(limit))) from why
             raise
 
-    def _failed(self, identifier: PluginIdentifier, cause: str) -> None:
-        self._backoffs.of(identifier).failed(self._clock.seconds(), cause)
+    def _failed(self, identifier: PluginIdentifier, cause: str, *, outside: bool = False) -> None:
+        self._backoffs.of(identifier).failed(self._clock.seconds(), cause, outside=outside)
         self._tell(hooks.StartFailed(identifier, cause))
 
 

@@ -7,6 +7,7 @@ not gone yet. Only the object that is in a place may leave it: a late end of one
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -22,14 +23,15 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import DaemonError, LaunchFailed, NoRuntime, ShuttingDown
 from difyd.runtime import hooks
-from difyd.runtime.backoff import Backoffs
+from difyd.runtime.backoff import Backoff, Backoffs
 from difyd.runtime.interfaces import ILauncher, IPluginRuntime, IProgress, IRuntimes, IShadow
 from difyd.runtime.launch import Launch
 from difyd.runtime.local.runtime import LocalRuntime, Unavailable
-from difyd.runtime.starter import Local, Starter
+from difyd.runtime.starter import NOT_READY, Local, Starter, go_duration
 
 ROUND: Final = 30.0
 """Seconds between two looks at what is installed, from the end of one to the start of the next."""
+UNINSTALLED: Final = "it was uninstalled meanwhile"
 
 
 @frozen
@@ -128,27 +130,44 @@ class Supervisor(Service):
         try:
             return await Deferred.fromCoroutine(self._demand(self._local, identifier)).addTimeout(self._patience.startup, self._clock)
         except TimeoutError:
-            raise NoRuntime(
-                self._backoffs.of(identifier).cause or f"the plugin was not ready within {self._patience.startup:g} seconds"
-            ) from None
+            cause = self._backoffs.of(identifier).cause
+            waited = f"the plugin was not ready within {self._patience.startup:g} seconds"
+            raise NoRuntime(f"{waited}: {cause}" if cause else waited) from None
         except (Unavailable, DaemonError) as why:
             raise NoRuntime(str(why)) from why
 
     async def _demand(self, local: Local, identifier: PluginIdentifier) -> IPluginRuntime:
-        """The runtime of a plugin that somebody calls, once it is available."""
-        runtime = self._running.get(identifier)
-        if runtime is None:
+        """
+        The runtime of a plugin that somebody calls, once it is available.
+
+        One failed start, or one that was killed, is ridden over; the caller is told once the next attempt would hardly fare better.
+        """
+        backoff = self._backoffs.of(identifier)
+        while (runtime := self._running.get(identifier)) is None:
             launch = self._launches.get(identifier)
             if launch is None or launch.over:
-                backoff = self._backoffs.of(identifier)
-                if backoff.wait(self._clock.seconds()):
-                    raise Unavailable(backoff.cause)
+                if pause := backoff.wait(self._clock.seconds()):
+                    await self._sit_out(identifier, backoff, pause)
+                    continue
                 launch = await self._launch(local, identifier)
             launch.kept = True
             launch.hasten()
-            runtime = await launch.join()
+            with suppress(LaunchFailed):  # its cause is in `backoff`, where the pause finds it
+                await launch.join()
+            if launch.given_up:
+                raise Unavailable(launch.given_up)
         await runtime.when_available()
         return runtime
+
+    async def _sit_out(self, identifier: PluginIdentifier, backoff: Backoff, pause: float) -> None:
+        """The pause after a failure, if that is worth waiting for."""
+        if backoff.in_vain(self._clock.seconds(), self._patience.startup):
+            raise Unavailable(backoff.cause)
+        await deferLater(self._clock, pause)
+        if self._closing:
+            raise ShuttingDown
+        if self._backoffs.of(identifier) is not backoff:
+            raise Unavailable(UNINSTALLED)
 
     # launches (ILauncher) -------------------------------------------------------------------------------------------------------------
 
@@ -172,8 +191,9 @@ class Supervisor(Service):
         try:
             await Deferred.fromCoroutine(runtime.when_available()).addTimeout(self._patience.ready, self._clock)
         except (Unavailable, TimeoutError) as why:
-            cause = self._backoffs.of(runtime.identifier).cause if isinstance(why, TimeoutError) else str(why)
-            raise LaunchFailed(f"failed to launch plugin: {cause}") from why
+            if isinstance(why, TimeoutError):
+                raise LaunchFailed(NOT_READY.format(go_duration(self._patience.ready))) from why
+            raise LaunchFailed(f"failed to launch plugin: {why}") from why
 
     def reserve(self, identifier: PluginIdentifier) -> None:
         self._reserved[identifier] += 1
@@ -188,7 +208,7 @@ class Supervisor(Service):
             return  # whoever installs it just now decides at the end; the watch looks too
         self._backoffs.forget(identifier)
         if (launch := self._launches.get(identifier)) is not None:
-            launch.give_up("it was uninstalled meanwhile")
+            launch.give_up(UNINSTALLED)
         runtime = self._running.pop(identifier, None)
         if runtime is not None:
             self._retiring.add(runtime)

@@ -29,6 +29,24 @@ class BackoffTests(SynchronousTestCase):
             self.backoff.died(0.0, 5.0, "killed")
         self.assertEqual(self.backoff.died(0.0, STABLE, "killed"), 0.0)
 
+    def test_in_vain(self) -> None:
+        """A second failure in a row by the plugin's own doing is not waited out; one from outside is, unless the pause is too long."""
+        self.backoff.failed(0.0, "no grapes")
+        self.backoff.failed(0.0, "killed", outside=True)
+        self.assertEqual([self.backoff.in_vain(0.0, patience) for patience in (1.9, 2.0)], [True, False])
+        self.backoff.failed(0.0, "no grapes")
+        self.assertTrue(self.backoff.in_vain(3.9, 30.0))
+        self.assertFalse(self.backoff.in_vain(4.0, 30.0))
+
+    def test_started(self) -> None:
+        """A good start makes the next failure the first of its row; the pauses stay long."""
+        for _ in range(2):
+            self.backoff.failed(0.0, "no grapes")
+        self.backoff.started()
+        self.assertEqual(self.backoff.cause, "")
+        self.assertEqual(self.backoff.failed(0.0, "no grapes"), 4.0)
+        self.assertFalse(self.backoff.in_vain(0.0, 30.0))
+
     def test_due(self) -> None:
         """An attempt is allowed again when the pause is over; the cause is remembered meanwhile."""
         self.backoff.failed(100.0, "no grapes")

@@ -1,6 +1,6 @@
 """One plugin kept running: waiting calls, restarts, sleep, stop."""
 
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGSEGV, SIGTERM
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -169,20 +169,73 @@ class Running(RuntimeCase):
         self.stage.turn()
 
     def test_crash_loop(self) -> None:
-        """One that does not start any more is tried after growing pauses; calls fail at once, with its last words."""
+        """One that does not start any more is tried after growing pauses; from the second failure on calls hear its last words at once."""
         self.child.ends(KILLED)
         self.stage.turn()
         held = self.open(MemorySession())
         self.fail_to_start()
+        self.assertNoResult(held)
+        self.stage.turn(1)
+        self.fail_to_start()
         self.assertIn("no grapes", str(self.failureResultOf(held, WriteFailed).value))
         self.assertIn("no grapes", str(self.failureResultOf(self.open(MemorySession()), WriteFailed).value))
         made = []
-        for _ in range(4):
+        for _ in range(5):
             made.append(len(self.stage.children.made))
             self.stage.turn(1)
             if len(self.stage.children.made) > made[-1]:
                 self.fail_to_start()
-        self.assertEqual(made, [2, 3, 3, 4])
+        self.assertEqual(made, [3, 3, 4, 4, 4])
+
+    def test_killed_while_starting(self) -> None:
+        """A call rides over starts that somebody kills, as long as the next one is near; then it hears what became of the last."""
+        self.child.ends(KILLED)
+        self.stage.turn()
+        held = Deferred.fromCoroutine(self.runtime.when_available())
+        for pause in (1, 2, 4, 8, 16):
+            self.child.ends(KILLED)
+            self.stage.turn()
+            self.assertNoResult(held)
+            self.stage.turn(pause)
+        self.child.ends(KILLED)
+        self.stage.turn()
+        self.assertEqual(str(self.failureResultOf(held, Unavailable).value), "plugin failed to start: killed by SIGKILL")
+
+    def test_crash_while_starting(self) -> None:
+        """A signal that a process owes to itself is its own doing."""
+        self.child.ends(KILLED)
+        self.stage.turn()
+        held = Deferred.fromCoroutine(self.runtime.when_available())
+        self.child.ends(Exit(signal=SIGSEGV))
+        self.stage.turn()
+        self.stage.turn(1)
+        self.child.ends(Exit(signal=SIGSEGV))
+        self.stage.turn()
+        self.assertEqual(str(self.failureResultOf(held, Unavailable).value), "plugin failed to start: killed by SIGSEGV")
+
+    def test_never_ready(self) -> None:
+        """A start that we had to kill is the plugin's own doing; one without a process is not."""
+        self.child.ends(KILLED)
+        self.stage.turn()
+        self.stage.children.refuses = True
+        held = Deferred.fromCoroutine(self.runtime.when_available())
+        self.stage.turn(120)
+        self.stage.turn()
+        self.stage.turn(1)
+        self.stage.turn(2)
+        self.assertNoResult(held)
+        self.stage.children.refuses = False
+        self.stage.turn(4)
+        self.stage.turn(120)
+        self.stage.turn()
+        self.assertIn("no heartbeat received", str(self.failureResultOf(held, Unavailable).value))
+
+    def test_cause_of_long_ago(self) -> None:
+        """What an earlier process died of is not told of one that is up, nor of the next one that is only slow."""
+        self.child.ends(KILLED)
+        self.stage.turn()
+        self.beat()
+        self.assertEqual(self.stage.backoff.cause, "")
 
     def test_recovery(self) -> None:
         """A call that comes while another attempt is made waits for its outcome, and all is well when it succeeds."""
@@ -199,13 +252,15 @@ class Running(RuntimeCase):
         """Whoever waits may stop the runtime in the very turn in which he hears that it failed: nothing is started after that."""
         self.child.ends(KILLED)
         self.stage.turn()
+        self.fail_to_start()
+        self.stage.turn(1)
         waiting = Deferred.fromCoroutine(self.runtime.when_available())
         stops = []
         waiting.addErrback(lambda failure: stops.append(Deferred.fromCoroutine(self.runtime.stop(drain=False))))
         self.fail_to_start()
         self.successResultOf(stops[0])
         self.stage.clock.pump([60] * 10)
-        self.assertEqual(len(self.stage.children.made), 2)
+        self.assertEqual(len(self.stage.children.made), 3)
 
     def test_stop_while_restarting(self) -> None:
         """A stop ends a start that is under way, and kills its process."""

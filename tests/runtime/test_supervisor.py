@@ -253,16 +253,72 @@ class Finding(SupervisorCase):
         self.successResultOf(self.find())
 
     def test_cause(self) -> None:
-        """A start that fails tells the calls why, at once; so do those that come before the next attempt is due."""
+        """The second start that fails tells the calls why, at once; so are told those that come before the next attempt is due."""
         held = self.find()
+        self.fails()
+        self.assertNoResult(held)
+        self.stage.turn(1)
         self.fails()
         for one in (held, self.find()):
             self.assertIn("no grapes", str(self.failureResultOf(one, NoRuntime).value))
-        self.assertEqual(len(self.children.made), 1)
-        self.stage.turn(1)
+        self.assertEqual(len(self.children.made), 2)
+        self.stage.turn(2)
         again = self.find()
         self.ready()
         self.successResultOf(again)
+
+    def test_killed_while_it_starts(self) -> None:
+        """Calls ride over starts that somebody kills, sharing one attempt after each pause; when the wait ends they hear what happened."""
+        held = [self.find() for _ in range(2)]
+        for pause in (1, 2):
+            self.children.last.ends(KILLED)
+            self.stage.turn()
+            self.stage.turn(pause)
+        self.ready()
+        self.assertIs(*map(self.successResultOf, held))
+        self.assertEqual(len(self.children.made), 3)
+
+    def test_killed_for_too_long(self) -> None:
+        """When the wait ends they hear what became of the last attempt."""
+        held = self.find()
+        for pause in (1, 2, 4, 8):
+            self.children.last.ends(KILLED)
+            self.stage.turn()
+            self.stage.turn(pause)
+        self.stage.turn(15)
+        text = "the plugin was not ready within 30 seconds: failed to launch plugin: plugin failed to start: killed by SIGKILL"
+        self.assertTrue(str(self.failureResultOf(held, NoRuntime).value).endswith(text))
+
+    def test_uninstalled_in_the_pause(self) -> None:
+        """A call that waits for the next attempt does not start a plugin that was uninstalled meanwhile."""
+        held = self.find()
+        self.children.last.ends(KILLED)
+        self.stage.turn()
+        self.supervisor.retire(WEATHER)
+        self.stage.turn(1)
+        self.assertIn("uninstalled", str(self.failureResultOf(held, NoRuntime).value))
+        self.assertEqual(len(self.children.made), 1)
+
+    def test_stopped_in_the_pause(self) -> None:
+        """Nor one of a daemon that is shutting down."""
+        held = self.find()
+        self.children.last.ends(KILLED)
+        self.stage.turn()
+        self.supervisor.startService()
+        self.supervisor.stopService()
+        self.stage.turn(1)
+        self.failureResultOf(held, NoRuntime)
+        self.assertEqual(len(self.children.made), 1)
+
+    def test_installed_in_the_pause(self) -> None:
+        """An install in the pause starts it at once; the calls get that start."""
+        held = self.find()
+        self.children.last.ends(KILLED)
+        self.stage.turn()
+        runtime = self.up()
+        self.stage.turn(1)
+        self.assertIs(self.successResultOf(held), runtime)
+        self.assertEqual(len(self.children.made), 2)
 
     def test_install_resets(self) -> None:
         """A new install does not wait for the pause after failures."""
@@ -276,12 +332,23 @@ class Finding(SupervisorCase):
         self.children.last.ends(KILLED)
         self.stage.turn()
         self.fails()
+        self.stage.turn(1)
+        self.fails()
         self.failureResultOf(self.find(), NoRuntime)
         launched = self.launch()
         self.stage.turn()
-        self.assertEqual(len(self.children.made), 3)
+        self.assertEqual(len(self.children.made), 4)
         self.ready()
         self.successResultOf(launched)
+
+    def test_install_of_one_that_is_slow(self) -> None:
+        """The same for one that is just being replaced, and does not get ready: the text is that of any install."""
+        self.up()
+        self.children.last.ends(KILLED)
+        self.stage.turn()
+        launched = self.launch()
+        self.stage.clock.pump([30] * 3 + [29.9, 0.2])
+        self.assertIn("after 2m0s", str(self.failureResultOf(launched, LaunchFailed).value))
 
     def test_caller_leaves(self) -> None:
         """A caller that leaves does not end the start of an installed plugin."""

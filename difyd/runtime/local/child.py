@@ -51,6 +51,11 @@ class Exit:
     def clean(self) -> bool:
         return not self.status and not self.signal
 
+    @property
+    def from_outside(self) -> bool:
+        """Somebody has ended it: the kernel that needed memory, a person. The other signals are crashes of its own."""
+        return self.signal in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
     def __str__(self) -> str:
         if self.signal:
             return f"killed by {_signal_name(self.signal)}"

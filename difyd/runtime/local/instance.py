@@ -49,10 +49,17 @@ class Limits:
     """What may wait to be read by the plugin; beyond it new calls are refused."""
     window: float = 6.0
     """How long a call waits for a process that can take it (9.1)."""
+    hold: float = 30.0
+    """PLUGIN_STARTUP_WAIT: how long a call is held for a plugin that is not up; a longer pause between attempts is not waited for."""
 
 
 class StartFailed(Exception):
     """A process ended before it was ready. The text is the cause, with the last words of the process."""
+
+    def __init__(self, cause: str, *, outside: bool) -> None:
+        super().__init__(cause)
+        self.outside = outside
+        """It was not the plugin's doing: the next attempt may well succeed."""
 
 
 class NotTaken(Exception):
@@ -130,7 +137,7 @@ class Instance:
             self._verdict = f"plugin failed to start: {why}"
             self._life.exited()
             self._life.ended()
-            raise StartFailed(self._verdict) from why
+            raise StartFailed(self._verdict, outside=True) from why
         self._wait(self._limits.start)
         self._starting = Deferred()
         await self._starting
@@ -328,7 +335,8 @@ class Instance:
             if not self._dismissed:
                 self._tell(hooks.InstanceFailed(self.identifier, self.name, self._verdict))
         self._tell(hooks.InstanceGone(self.identifier, self.name, self._pid, str(self._how), self._dismissed))
-        self._settle(Failure(StartFailed(self._verdict)))
+        outside = self._how is not None and self._how.from_outside and not self._slain
+        self._settle(Failure(StartFailed(self._verdict, outside=outside)))
         self._gone = True
         leaving, self._leaving = self._leaving, set()
         for waiter in leaving:

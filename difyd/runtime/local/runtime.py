@@ -91,8 +91,6 @@ class LocalRuntime:
     _keepers: Background = field(factory=Background, init=False)
     _slot: Slot | None = field(default=None, init=False)
     _urgent: bool = field(default=False, init=False)
-    _hopeless: bool = field(default=False, init=False)
-    """The next attempt is too far away to wait for."""
     _pausing: IDelayedCall | None = field(default=None, init=False)
     """The end of the pause before the next attempt."""
     _idle_check: IDelayedCall | None = field(default=None, init=False)
@@ -114,14 +112,14 @@ class LocalRuntime:
         """
         Returns when a process can take calls; wakes a plugin that sleeps.
 
-        Raises Unavailable with the cause when the plugin is stopped, or when it failed to start and the next attempt is not due yet. While
-        one is made, its outcome is waited for.
+        Raises Unavailable with the cause when the plugin is stopped, or when the next attempt to start it is not worth waiting for. While one
+        is made, its outcome is waited for.
         """
         if self._ready:
             return
         if self.status is Status.STOPPED:
             raise Unavailable("the plugin is being stopped")
-        if self._hopeless:
+        if self._in_vain():
             raise Unavailable(self._backoff.cause)
         self.hasten()
         waiter: Deferred[None] = Deferred(self._waiting.discard)
@@ -139,7 +137,6 @@ class LocalRuntime:
     def try_now(self) -> None:
         """Somebody installs the plugin just now: earlier failures count no more, and the next attempt is not waited for."""
         self._backoff.reset()
-        self._hopeless = False
         pausing, self._pausing = self._pausing, None
         if pausing is not None:
             pausing.reset(0)
@@ -238,20 +235,20 @@ class LocalRuntime:
 
     async def _succeed(self, delay: float) -> Instance | None:
         """Start a process after `delay` seconds, and again after growing pauses until one is ready; None when none is wanted any more."""
-        hopeless = delay > self._shared.limits.window
         while self.status is not Status.STOPPED:
-            self._hopeless = hopeless
-            if hopeless:
+            if self._in_vain():
                 self._tell_waiting(self._backoff.cause)
             if delay:
                 await self._pause(delay)
-            self._hopeless = False
             try:
                 return await self._attempt()
             except StartFailed as why:
-                delay = self._backoff.failed(self._shared.clock.seconds(), str(why))
-                self._mourned, hopeless = None, True
+                delay = self._backoff.failed(self._shared.clock.seconds(), str(why), outside=why.outside)
+                self._mourned = None
         return None
+
+    def _in_vain(self) -> bool:
+        return self._backoff.in_vain(self._shared.clock.seconds(), self._shared.limits.hold)
 
     async def _pause(self, seconds: float) -> None:
         over: Deferred[None] = Deferred(lambda _: pausing.cancel())
@@ -278,6 +275,8 @@ class LocalRuntime:
             self._slot, self._urgent = None, False
         if instance.taking:  # it may have died since
             self.status = Status.ACTIVE
+            self._mourned = None
+            self._backoff.started()
             self._ready.append(instance)
             self._tell_waiting(None)
         return instance
