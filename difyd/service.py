@@ -292,6 +292,7 @@ def local_settings(settings: Settings) -> LocalSettings:
         builds=settings.plugin_local_launching_concurrent,
         limits=Limits(settings.line_limit, drain=settings.plugin_max_execution_timeout, hold=settings.plugin_startup_wait),
         idle=settings.plugin_idle_timeout,
+        sweeps=settings.plugin_working_path_sweep,
     )
 
 

@@ -35,6 +35,10 @@ class Packages:
         wanted = await self._database.read(installations.identifiers_blocking, RuntimeType.LOCAL)
         return [identifier for identifier in wanted if identifier in copies]
 
+    async def named(self) -> set[PluginIdentifier]:
+        """See IPackages. Raises DatabaseFailed."""
+        return await self._database.read(installations.named_blocking)
+
     async def declaration(self, identifier: PluginIdentifier) -> Declaration:
         """See IPackages."""
         return await self._declarations.get(identifier)

@@ -8,9 +8,9 @@ from attrs import field, frozen
 
 from difyd.errors import BadIdentifier
 
-_PATTERN = re.compile(
-    r"(?:([a-z0-9_-]{1,64})/)?([a-z0-9_-]{1,255}):([0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:-\w{1,16})?)@([a-f0-9]{32,64})", re.ASCII
-)
+_FORM = r"(?:([a-z0-9_-]{1,64})/)?([a-z0-9_-]{1,255})%s([0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:-\w{1,16})?)@([a-f0-9]{32,64})"
+_PATTERN = re.compile(_FORM % ":", re.ASCII)
+_DIRECTORY = re.compile(_FORM % "-", re.ASCII)  # clear in spite of the hyphens: a name has no dot, and a version has one after its first digits
 
 
 @frozen
@@ -32,6 +32,15 @@ class PluginIdentifier:
             raise BadIdentifier(text)
         author, name, version, checksum = match.groups()
         return cls(text, author or "", name, version, checksum)
+
+    @classmethod
+    def of_directory(cls, path: str) -> Self | None:
+        """The one whose `directory` this is; None when it is no plugin's."""
+        match = _DIRECTORY.fullmatch(path)
+        if match is None:
+            return None
+        author, name, version, checksum = match.groups()
+        return cls.parse(f"{author}/{name}:{version}@{checksum}" if author else f"{name}:{version}@{checksum}")
 
     @property
     def plugin_id(self) -> str:

@@ -42,6 +42,8 @@ class LocalSettings:
     limits: Limits
     idle: float = 0.0
     """PLUGIN_IDLE_TIMEOUT."""
+    sweeps: bool = True
+    """PLUGIN_WORKING_PATH_SWEEP."""
     starts: int = max(2, os.cpu_count() or 1)
     """Processes that may be starting at the same time: more would only take the processors from each other."""
 
@@ -61,4 +63,4 @@ def assemble(reactor: Reactor, threads: Threads, packages: IPackages, events: Ho
         await threads.run(kill_strays_blocking, places.root, places.building)
         await environments.sweep()
 
-    return guard, Local(packages, environments, runtimes, surroundings, Slots(settings.builds), children, clean)
+    return guard, Local(packages, environments, runtimes, surroundings, Slots(settings.builds), children, clean, settings.sweeps)

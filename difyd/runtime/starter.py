@@ -41,6 +41,8 @@ class Local:
     children: IChildren
     clean: Callable[[], Awaitable[None]]
     """Sweeps what an earlier daemon has left; called once, at the start."""
+    sweeps: bool = True
+    """PLUGIN_WORKING_PATH_SWEEP: delete the directories of plugins that nobody has installed, too."""
 
 
 @define(eq=False)

@@ -257,6 +257,8 @@ class Supervisor(Service):
             raise
         except Exception:
             self.log.failure("what an earlier run has left could not be swept")
+        if local.sweeps:  # beside the first starts: nobody waits for it
+            self._background.spawn("the sweep of working directories", self._sweep(local))
         while True:
             try:
                 await self._round(local)
@@ -267,6 +269,22 @@ class Supervisor(Service):
             except Exception:
                 self.log.failure("a look at the installed plugins failed")
             await deferLater(self._clock, ROUND)
+
+    async def _sweep(self, local: Local) -> None:
+        """
+        Delete the working directories of plugins that were uninstalled while this node was away.
+
+        A database that names no plugin at all is more often the wrong one than one of a daemon with directories: then nothing is touched.
+        """
+        try:
+            named = await local.packages.named()
+        except DaemonError as why:
+            self.log.warn("cannot tell which working directories are left over: {why}", why=str(why))
+            return
+        for identifier in await local.environments.left_over(named) if named else []:
+            if not self._is_wanted(identifier):
+                self.log.info("nobody has {identifier} installed, its working directory is deleted", identifier=str(identifier))
+                await local.environments.remove(identifier)
 
     async def _round(self, local: Local) -> None:
         """

@@ -94,6 +94,9 @@ class Directories:
         "unpacked plugins, their environments, the package cache; on a local file system",
         shown="<PLUGIN_STORAGE_LOCAL_ROOT>/cwd",
     )
+    plugin_working_path_sweep: bool = flag(
+        True, "at the start, delete unpacked plugins there that nobody has installed, once they are a day old"
+    )
     plugin_installed_path: str = text("plugin", "area of installed packages: a prefix of storage keys")
     plugin_package_cache_path: str = text("plugin_packages", "area of uploaded packages")
     plugin_media_cache_path: str = text("assets", "area of icons")

@@ -20,6 +20,14 @@ class IdentifierTests(SynchronousTestCase):
         parsed = PluginIdentifier.parse(f"demo:1.2@{'0' * 32}")
         self.assertEqual((parsed.author, parsed.plugin_id, parsed.directory), ("", "demo", f"demo-1.2@{'0' * 32}"))
 
+    def test_of_directory(self) -> None:
+        """A directory tells whose it is, hyphens or not; another name is no plugin's."""
+        for text in (f"acme/demo:0.0.1-beta_2@{SUM}", f"demo:1.2@{SUM}", f"a-1/b-2-3:4.5-6@{SUM}", f"a/b-1:2.3.4.5@{SUM}"):
+            parsed = PluginIdentifier.parse(text)
+            self.assertEqual(PluginIdentifier.of_directory(parsed.directory), parsed)
+        for path in ("", ".uv-cache", f"a/b/c-1.0@{SUM}", f"a/b:1.0@{SUM}", f"a/b-1@{SUM}", f".a/b-1.0@{SUM}", "a/b-1.0@xyz"):
+            self.assertIsNone(PluginIdentifier.of_directory(path))
+
     def test_remote_like(self) -> None:
         """An author that is a UUID marks what a debugging connection made."""
         self.assertTrue(PluginIdentifier.parse(f"4c9c3a2e-0d5e-4a87-9d0a-6c0b2a4f1e11/d:1.0@{SUM}").remote_like)

@@ -131,6 +131,9 @@ class MemoryPackages:
         await Deferred()
         return []
 
+    async def named(self) -> set[PluginIdentifier]:
+        return set()
+
     async def declaration(self, identifier: PluginIdentifier) -> Declaration:
         if identifier not in self.held:
             raise PluginNotFound

@@ -1,5 +1,6 @@
 """Children, real ones and those in memory; the launcher before them and the guard behind them."""
 
+import math
 import os
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from difyd.entities.identifier import PluginIdentifier
 from difyd.runtime.local.child import Command, Exit, IChild, Stream
 from difyd.runtime.local.guarding import Guard
 from difyd.runtime.local.owner import VARIABLE, Owner
+from difyd.runtime.local.places import Places
 from difyd.runtime.local.process import LAST_WORDS, Processes
 from difyd.runtime.local.strays import kill_strays_blocking
 from difyd.runtime.local.tool import run_tool
@@ -255,6 +258,19 @@ class Outliving(TestCase):
         killed = kill_strays_blocking(self.root, self.root / ".building")
         self.assertEqual(sorted(killed), sorted(pids[:2]))
         await gone(*pids)
+
+    def test_left_over_directory_in_use(self) -> None:
+        """A directory that nobody names stays while a process works in it, whoever has started it."""
+        self.root = Path(temporary(self))
+        places, identifier = Places(self.root, Owner.this(self.root)), PluginIdentifier.parse(f"acme/old:1.0@{'ab' * 32}")
+        places.directory(identifier).mkdir(parents=True)
+        worker = subprocess.Popen(["sleep", "60"], cwd=places.directory(identifier))
+        try:
+            self.assertEqual(places.left_over_blocking([], math.inf), [])
+        finally:
+            worker.kill()
+            worker.wait()
+        self.assertEqual(places.left_over_blocking([], math.inf), [identifier])
 
     async def test_strays_of_the_living(self) -> None:
         """What a daemon that lives has started is nobody's stray, nor is what works for another path."""

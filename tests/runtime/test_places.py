@@ -95,6 +95,22 @@ class Moving(PlacesCase):
         self.places.sweep_blocking()
         self.assertEqual((mine.exists(), dead.exists(), os.listdir(self.places.removed)), (True, False, []))
 
+    def test_left_over(self) -> None:
+        """Old directories and logs of plugins that nobody names are left over; young ones, links and whatever else lies there are not."""
+        names = [f"acme/{name}-1.0@{CHECKSUM}" for name in ("named", "young", "old")] + [f"alone-1.0@{CHECKSUM}"]
+        for name in (*names, ".uv-cache/archive-v0", "acme/notes", "acme/logged-1.0"):
+            self.environment(self.root / name)
+        log = self.root / "acme" / f"failed-1.0@{CHECKSUM}.log"
+        log.write_text("no grapes")
+        (self.root / "acme" / f"link-1.0@{CHECKSUM}").symlink_to(self.root / names[0])
+        for path in self.root.rglob("*"):
+            if names[1] not in str(path):
+                os.utime(path, (1000, 1000), follow_symlinks=False)
+        named = [PluginIdentifier.parse(f"acme/named:1.0@{CHECKSUM}")]
+        found = self.places.left_over_blocking(named, 1001)
+        self.assertEqual({str(one) for one in found}, {f"acme/{name}:1.0@{CHECKSUM}" for name in ("old", "failed")} | {f"alone:1.0@{CHECKSUM}"})
+        self.assertEqual(self.places.left_over_blocking(named, 1000), [])
+
     def test_relocation(self) -> None:
         """Scripts and editable links of a moved environment name its new place; files shared with a cache are not written into."""
         built, place = self.root / ".building" / "x" / "plugin", self.root / "acme" / "w"

@@ -1,10 +1,10 @@
 """Who runs, who is to run, who must end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -47,6 +47,11 @@ class MemoryPackages:
             await self.asked
         return found
 
+    async def named(self) -> set[PluginIdentifier]:
+        if self.broken:
+            raise StorageFailed("the disk is away")
+        return self.present
+
     async def declaration(self, identifier: PluginIdentifier) -> Declaration:
         if identifier not in self.declared:
             raise PluginNotFound
@@ -62,6 +67,8 @@ class MemoryEnvironments:
     """Ready at once, unless a build is `held`; what was removed is noted."""
 
     removed: list[PluginIdentifier] = field(factory=list)
+    there: list[PluginIdentifier] = field(factory=list)
+    """Old working directories."""
     held: Deferred[None] | None = None
     fails: str = ""
 
@@ -76,6 +83,9 @@ class MemoryEnvironments:
         finally:
             slot.leave()
         return Path("/root", identifier.directory)
+
+    async def left_over(self, named: Collection[PluginIdentifier]) -> list[PluginIdentifier]:
+        return [identifier for identifier in self.there if identifier not in named]
 
     async def remove(self, identifier: PluginIdentifier) -> None:
         self.removed.append(identifier)
@@ -463,6 +473,29 @@ class Watching(SupervisorCase):
         held = self.find()
         self.ready()
         self.successResultOf(held)
+
+    def test_sweep(self) -> None:
+        """The start deletes old directories of plugins that nobody has installed, except what is being installed just now."""
+        self.packages.present, self.environments.there = {WEATHER}, [WEATHER, NEWS]
+        self.begin()
+        self.assertEqual(self.environments.removed, [NEWS])
+
+    def test_sweep_beside_an_install(self) -> None:
+        """What somebody installs just now is not deleted under his hands."""
+        self.packages.present, self.environments.there = {WEATHER}, [NEWS]
+        self.supervisor.reserve(NEWS)
+        self.begin()
+        self.assertEqual(self.environments.removed, [])
+
+    def test_no_sweep(self) -> None:
+        """Nothing is deleted when nothing at all is installed (is it the right database?), when it does not say, or when it is switched off."""
+        self.environments.there = [NEWS]
+        self.begin()
+        for broken, sweeps in ((True, True), (False, False)):
+            self.packages.present, self.packages.broken = {WEATHER}, broken
+            Supervisor(self.clock, evolve(self.local, sweeps=sweeps), Patience(30.0, 120.0), Hooks(), lambda: 0.5).startService()
+            self.stage.turn()
+        self.assertEqual(self.environments.removed, [])
 
     def test_bad_round(self) -> None:
         """A round that fails is logged, and the next one comes."""

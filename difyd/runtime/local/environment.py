@@ -8,6 +8,8 @@ it is.
 
 import re
 import shutil
+import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -35,7 +37,8 @@ from difyd.store.threads import Threads
 
 BUILD_LIMIT: Final = 600.0
 """Seconds for one build, from the unpacking to the last compiled file; an install job may end it sooner (4.6, 14.14)."""
-
+OLD: Final = 24 * 3600.0
+"""Seconds after which a working directory that nobody has installed is swept: somebody may be about to."""
 
 _CREDENTIALS: Final = re.compile(r"://[^/\s@]*@")
 
@@ -64,6 +67,9 @@ class IEnvironments(Interface):
 
         Raises BuildFailed, or what fetching the package raises. Cancelling kills the build and leaves nothing of it.
         """
+
+    async def left_over(named: Collection[PluginIdentifier]) -> list[PluginIdentifier]:
+        """Those that have a working directory which nobody has touched for a day, and are not `named`."""
 
     async def remove(identifier: PluginIdentifier) -> None:
         """Delete a working directory and what is kept of a failed build; nothing when there is none. It is out of the way at once."""
@@ -108,6 +114,9 @@ class Environments:
         finally:
             lock.release()
         return directory
+
+    async def left_over(self, named: Collection[PluginIdentifier]) -> list[PluginIdentifier]:
+        return await self._threads.run(self._places.left_over_blocking, named, time.time() - OLD)
 
     async def remove(self, identifier: PluginIdentifier) -> None:
         lock = self._lock(identifier)

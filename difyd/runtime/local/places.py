@@ -11,11 +11,12 @@ Names that begin with a dot are ours: no author's name does.
 """
 
 import json
+import math
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from attrs import field, frozen
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.runtime.local.owner import Owner
+from difyd.runtime.local.strays import working_directories_blocking
 
 VENV: Final = ".venv"
 MARKER: Final = Path(VENV, "dify", "plugin.json")
@@ -100,6 +102,30 @@ class Places:
             if owner is None or not owner.lives_blocking():
                 shutil.rmtree(left, ignore_errors=True)
 
+    def left_over_blocking(self, named: Collection[PluginIdentifier], before: float) -> list[PluginIdentifier]:
+        """
+        Plugins that have a directory or a log here, are not `named`, and were last worked on before that time.
+
+        Only what is called like a plugin's and not in use by a process counts: nothing else is ours, and a second daemon may work here.
+        """
+        wanted = {identifier.directory for identifier in named}
+        found = dict.fromkeys(
+            identifier
+            for folder in (self.root, *_children(self.root))
+            for path in _children(folder)
+            if (identifier := self._plugin_at(path)) is not None and identifier.directory not in wanted and _touched(path) < before
+        )
+        if not found:
+            return []
+        busy = working_directories_blocking()
+        return [identifier for identifier in found if not any(at.is_relative_to(self.directory(identifier)) for at in busy)]
+
+    def _plugin_at(self, path: Path) -> PluginIdentifier | None:
+        if path.is_symlink():
+            return None
+        name = str(path.relative_to(self.root))
+        return PluginIdentifier.of_directory(name if path.is_dir() else name.removesuffix(".log"))
+
 
 def is_valid_blocking(directory: Path) -> bool:
     """Is there an environment that was finished, and is its Python still there? A link into nowhere, after an image changed, is none."""
@@ -155,4 +181,9 @@ def _replace_blocking(file: Path, old: bytes, new: bytes) -> None:
 
 
 def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    return list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+
+
+def _touched(path: Path) -> float:
+    """When somebody last made something of it; infinity when it has gone meanwhile."""
+    return max((file.stat().st_mtime for file in (path, path / VENV, path / MARKER) if file.exists()), default=math.inf)

@@ -25,6 +25,15 @@ def kill_strays_blocking(root: Path, building: Path) -> list[int]:
     return killed
 
 
+def working_directories_blocking() -> list[Path]:
+    """Where the processes of this machine work, as far as it may be known."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError):
+            found.append(Path(process.cwd()))
+    return found
+
+
 def _is_stray(process: psutil.Process, root: Path) -> bool:
     owner = Owner.parse(process.environ().get(VARIABLE, ""))
     return owner is not None and owner.root == str(root) and not owner.lives_blocking()

@@ -108,6 +108,12 @@ def identifiers_blocking(transaction: Transaction, runtime: RuntimeType) -> list
     return [identifier for identifier in found if identifier is not None and _runtime(identifier, runtime.value) == runtime]
 
 
+def named_blocking(transaction: Transaction) -> set[PluginIdentifier]:
+    """Every version that any row of a plugin or an installation names, however it runs."""
+    rows = (transaction.connection.scalars(select(table.c.plugin_unique_identifier).distinct()) for table in (plugins, plugin_installations))
+    return {identifier for column in rows for text in column if (identifier := _identifier(text)) is not None}
+
+
 def install_blocking(
     transaction: Transaction,
     tenant: str,

@@ -78,6 +78,15 @@ class InstallationsContract(DatabaseCase):
         self.assertEqual(self.read(installations.identifiers_blocking, RuntimeType.LOCAL), [WEATHER, plugin("maps")])
         self.assertEqual(self.read(installations.identifiers_blocking, RuntimeType.SERVERLESS), [])
 
+    def test_named(self) -> None:
+        """Whatever a row names, in whatever state: nothing of it is left over."""
+        self.install(WEATHER)
+        self.install(plugin("maps"), tenant=OTHER)
+        self.do(lambda transaction: transaction.connection.execute(delete(plugins).where(plugins.c.plugin_unique_identifier == WEATHER.text)))
+        old = plugin(author=TENANT)
+        self.install(old)
+        self.assertEqual(self.read(installations.named_blocking), {WEATHER, plugin("maps"), old})
+
     def test_remote_like(self) -> None:
         """A row of an old daemon whose author is a tenant is a plugin under development, whatever its runtime type says."""
         self.assertEqual(self.install(plugin(author=TENANT)).runtime, RuntimeType.REMOTE)
