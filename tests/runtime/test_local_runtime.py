@@ -135,15 +135,26 @@ class Running(RuntimeCase):
         self.assertEqual((session.heard, self.child.written[1:]), (["end"], [b"more\n"]))
 
     def test_unread_request_in_vain(self) -> None:
-        """Without a successor in time the call fails like the others; one whose caller has left meanwhile is not sent at all."""
-        session, left = MemorySession(), MemorySession("s2")
-        channels = [self.successResultOf(self.open(one)) for one in (session, left)]
-        self.child.unread = 2 * len(session.request)
+        """Without a successor in the time that a call is held for, it fails like the others."""
+        session = MemorySession()
+        self.successResultOf(self.open(session))
+        self.child.unread = len(session.request)
+        self.child.ends(KILLED)
+        self.stage.turn(29)
+        self.assertEqual(session.heard, [])
+        self.stage.turn(1)
+        self.assertEqual(session.heard, ["ConnectionClosed"])
+
+    def test_unread_request_of_one_who_left(self) -> None:
+        """A call whose caller has left meanwhile is not opened again."""
+        session = MemorySession()
+        channel = self.successResultOf(self.open(session))
+        self.child.unread = len(session.request)
         self.child.ends(KILLED)
         self.stage.turn()
-        channels[1].close()
-        self.stage.turn(6)
-        self.assertEqual((session.heard, left.heard), (["ConnectionClosed"], ["ConnectionClosed"]))
+        channel.close()
+        self.beat()
+        self.assertEqual(self.child.written, [])
 
     def test_window(self) -> None:
         """A call waits for a process no longer than the write window."""

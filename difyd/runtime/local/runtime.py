@@ -169,19 +169,25 @@ class LocalRuntime:
             self._keepers.spawn("giving a call to the next process", self._reopen(channel))
 
     async def _reopen(self, orphan: Channel) -> None:
-        """Open a call again whose process died before it had read the request; its caller notices nothing but the wait."""
+        """
+        Open a call again whose process died before it had read the request; its caller notices nothing but the wait, which may be as long as
+        that of one who came a moment later and found no process at all.
+        """
+        limits = self._shared.limits
         try:
-            channel = await self._open_within_window(orphan.session)
+            await Deferred.fromCoroutine(self._move(orphan)).addTimeout(max(limits.window, limits.hold), self._shared.clock)
         except CancelledError:
             orphan.session.broken(ConnectionClosed())
             raise
-        except WriteFailed:
+        except (TimeoutError, Unavailable, WriteFailed):
             orphan.session.broken(ConnectionClosed())
-            return
-        if orphan.closed:
-            channel.close()
-        else:
-            orphan.move_to(channel)
+
+    async def _move(self, orphan: Channel) -> None:
+        while not orphan.closed:
+            await self.when_available()
+            if not orphan.closed and (channel := self._open_now(orphan.session)) is not None:
+                orphan.move_to(channel)
+                return
 
     # life -----------------------------------------------------------------------------------------------------------------------------
 
