@@ -102,11 +102,13 @@ class Starter:
         try:
             await Deferred.fromCoroutine(runtime.start()).addTimeout(limit, self._clock)
         except Exception as why:  # also when it is cancelled: nothing of it may be left
+            words = runtime.last_words()
             await runtime.stop(drain=False)
             if isinstance(why, StartFailed):
                 raise LaunchFailed(f"failed to launch plugin: {why}") from why
             if isinstance(why, TimeoutError):
-                raise LaunchFailed(NOT_READY.format(go_duration(limit))) from why
+                text = NOT_READY.format(go_duration(limit))
+                raise LaunchFailed(f"{text}: {words}" if words else text) from why
             raise
 
     def _failed(self, identifier: PluginIdentifier, cause: str, *, outside: bool = False) -> None:

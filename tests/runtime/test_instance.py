@@ -95,6 +95,15 @@ class Starting(InstanceCase):
         self.assertIn("no more processes", str(self.failureResultOf(started, StartFailed).value))
         self.successResultOf(instance.when_gone())
 
+    def test_closed_output(self) -> None:
+        """One that closes its output before it is ready, and does not end, is killed; the cause is not the signal."""
+        self.child.shuts(Stream.OUTPUT)
+        self.clock.advance(1)
+        self.clock.advance(0)
+        self.clock.advance(0)
+        why = str(self.failureResultOf(self.started, StartFailed).value)
+        self.assertEqual((self.child.signals, why), ([SIGKILL], "plugin failed to start: closed its standard output and was ended"))
+
     def test_stopped(self) -> None:
         """One that is stopped before it is ready ends, and is no failure of the plugin's."""
         self.instance.stop()
@@ -157,6 +166,14 @@ class Calls(InstanceCase):
         self.child.says(message("end", session="s0"))
         self.clock.advance(1)
         self.assertEqual((open_call.heard[0], self.child.signals), ("end", [SIGTERM]))
+
+    def test_closed_output(self) -> None:
+        """So it is with one that no longer writes; what it is told to have died of is not our signal."""
+        self.child.shuts(Stream.OUTPUT)
+        self.clock.advance(1)
+        self.clock.advance(0)
+        self.assertEqual(self.child.signals, [SIGTERM])
+        self.assertEqual(self.instance.cause(), "the plugin's process closed its standard output and was ended")
 
     def test_not_reading(self) -> None:
         """With too much unread, the new call is refused; those that are open stay."""

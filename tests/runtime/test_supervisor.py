@@ -224,15 +224,16 @@ class Launching(SupervisorCase):
         self.assertIn("unsupported language: cobol", str(self.failureResultOf(self.launch(), LaunchFailed).value))
 
     def test_never_ready(self) -> None:
-        """The limit is counted from the environment on; the process is gone when the launch fails."""
+        """The limit is counted from the environment on; the process is gone when the launch fails, and its last words are told."""
         self.supervisor = Supervisor(self.clock, self.local, Patience(30.0, 60.0), Hooks(), lambda: 0.5)
         launched = self.launch()
         self.children.last.heeds = frozenset({SIGKILL})
+        self.children.last.complains(b"looking for grapes\n")
         self.clock.advance(60)
         self.assertNoResult(launched)
         self.stage.turn(5)
         text = "timed out on waiting for plugin to be ready after 1m0s, please contract the administrator to check the logs"
-        self.assertEqual(str(self.failureResultOf(launched, LaunchFailed).value), text)
+        self.assertEqual(str(self.failureResultOf(launched, LaunchFailed).value), f"{text}: looking for grapes\n")
         self.assertEqual(self.children.last.signals, [SIGTERM, SIGKILL])
 
     def test_durations(self) -> None:

@@ -105,6 +105,8 @@ class Instance:
     _worried: bool = field(default=False, init=False)
     taking: bool = field(default=True, init=False)
     """May it be given calls, now or once it is ready?"""
+    _shut: Stream | None = field(default=None, init=False)
+    """The pipe that it closed of itself, without which it is of no use."""
     _how: Exit | None = field(default=None, init=False)
     _verdict: str = field(default="", init=False)
     _emptied: Callable[[], None] | None = field(default=None, init=False)
@@ -112,6 +114,8 @@ class Instance:
     _leaving: set[Deferred[None]] = field(factory=set, init=False)
     _dismissed: bool = field(default=False, init=False)
     """It ends because we want it to."""
+    _signalled: bool = field(default=False, init=False)
+    """How it ends is our doing."""
     _slain: bool = field(default=False, init=False)
     _gone: bool = field(default=False, init=False)
 
@@ -196,7 +200,11 @@ class Instance:
 
     def cause(self) -> str:
         """Why it is not there any more, for people: the verdict, or how it ended and its last words."""
-        return self._verdict or _with_words(f"the plugin's process {self._how or 'ended'}", self._words())
+        return self._verdict or _with_words(f"the plugin's process {self._end()}", self.words())
+
+    def words(self) -> str:
+        """What it has said last on its standard error."""
+        return self._errors.last_words(self._clock.seconds())
 
     # for its channels -----------------------------------------------------------------------------------------------------------------
 
@@ -234,6 +242,8 @@ class Instance:
         if stream is Stream.ERRORS:
             self._errors.end(self._clock.seconds())
         else:
+            if not self._signalled:
+                self._shut = self._shut or stream
             self._life.broken()
 
     def exited(self, how: Exit) -> None:
@@ -304,11 +314,11 @@ class Instance:
         self._wait(BROKEN)
 
     def never_ready(self) -> None:
-        self._verdict = _with_words("failed to start plugin as no heartbeat received", self._words())
+        self._verdict = _with_words("failed to start plugin as no heartbeat received", self.words())
 
     def fell_silent(self) -> None:
         silent = self._clock.seconds() - self._heard
-        self._verdict = _silence(self.identifier, silent) + f", captured error logs: {self._words()}"
+        self._verdict = _silence(self.identifier, silent) + f", captured error logs: {self.words()}"
         self._tell(hooks.InstanceFailed(self.identifier, self.name, self._verdict))
 
     def fail_calls(self) -> None:
@@ -331,11 +341,11 @@ class Instance:
 
     def bury(self) -> None:
         if self._ready is None:
-            self._verdict = self._verdict or f"plugin failed to start: {self._words() or self._how}"
+            self._verdict = self._verdict or f"plugin failed to start: {self.words() or self._end()}"
             if not self._dismissed:
                 self._tell(hooks.InstanceFailed(self.identifier, self.name, self._verdict))
         self._tell(hooks.InstanceGone(self.identifier, self.name, self._pid, str(self._how), self._dismissed))
-        outside = self._how is not None and self._how.from_outside and not self._slain
+        outside = self._how is not None and self._how.from_outside and not self._signalled
         self._settle(Failure(StartFailed(self._verdict, outside=outside)))
         self._gone = True
         leaving, self._leaving = self._leaving, set()
@@ -348,11 +358,14 @@ class Instance:
     def _pid(self) -> int:
         return 0 if self._child is None else self._child.pid
 
-    def _words(self) -> str:
-        return self._errors.last_words(self._clock.seconds())
+    def _end(self) -> str:
+        if self._signalled and self._shut is not None:
+            return f"closed its standard {self._shut.name.lower()} and was ended"
+        return str(self._how or "ended")
 
     def _signal(self, number: Signals) -> None:
         assert self._child is not None  # one that could not be spawned has no life to be ended
+        self._signalled = True
         self._child.signal(number)
         self._wait(self._limits.grace)
 

@@ -95,6 +95,10 @@ class LocalRuntime:
     """The end of the pause before the next attempt."""
     _idle_check: IDelayedCall | None = field(default=None, init=False)
 
+    def last_words(self) -> str:
+        """What its processes have said on standard error a moment ago."""
+        return "".join(instance.words() for instance in self._alive)
+
     # calls ----------------------------------------------------------------------------------------------------------------------------
 
     @property
