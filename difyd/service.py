@@ -131,7 +131,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     events = Hooks()
     events.add(EventLog())
     events.add(Meter(metrics))
-    guard, local = assemble(reactor, files, packages, events, local_settings(settings))
+    working_path, guard, local = assemble(reactor, files, packages, events, local_settings(settings))
     patience = Patience(settings.plugin_startup_wait, settings.python_env_init_timeout)
     supervisor = Supervisor(reactor, local, patience, events, random.random)
 
@@ -211,6 +211,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
             store.blobs,
             store.database,
             scratch,
+            working_path,
             guard,
             bodies,
             to_dify,

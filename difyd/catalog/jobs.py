@@ -93,7 +93,7 @@ class Jobs:
             self.log.warn("{identifier} was not installed for {tenant}: {why}", why=str(why), **facts)
             status = tasks.FAILED
             await progress.finish()
-            await self._update(wanted, status, str(why))
+            await self._note_failure(wanted, str(why))
         else:
             status = tasks.SUCCESS
             self.log.info("{identifier} is installed for {tenant}", **facts)
@@ -167,6 +167,12 @@ class Jobs:
 
     async def _say(self, wanted: Wanted, message: str) -> None:
         await self._update(wanted, None, message)
+
+    async def _note_failure(self, wanted: Wanted, message: str) -> None:
+        try:
+            await self._update(wanted, tasks.FAILED, message)
+        except DaemonError as why:  # a full disk, for one; `monitor` ends the task when it can
+            self.log.error("the failed install of {identifier} cannot be noted: {why}", identifier=str(wanted.identifier), why=str(why))
 
     async def _update(self, wanted: Wanted, status: str | None, message: str) -> None:
         await self._database.run(tasks.update_blocking, wanted.task, wanted.identifier, status=status, message=message)

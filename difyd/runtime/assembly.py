@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from difyd.runtime.hooks import Hooks
 from difyd.runtime.interfaces import IPackages
-from difyd.runtime.local.environment import BuildSettings, Environments
+from difyd.runtime.local.environment import BuildSettings, Environments, WorkingPath
 from difyd.runtime.local.guarding import Guard
 from difyd.runtime.local.instance import Limits
 from difyd.runtime.local.interpreter import InterpreterFinder
@@ -48,8 +48,10 @@ class LocalSettings:
     """Processes that may be starting at the same time: more would only take the processors from each other."""
 
 
-def assemble(reactor: Reactor, threads: Threads, packages: IPackages, events: Hooks, settings: LocalSettings) -> tuple[Guard, Local]:
-    """The parts, none of them started. The guard is stopped last: it is what ends all others if they do not."""
+def assemble(
+    reactor: Reactor, threads: Threads, packages: IPackages, events: Hooks, settings: LocalSettings
+) -> tuple[WorkingPath, Guard, Local]:
+    """The parts, none of them started, to be started in this order. The guard is stopped last: it is what ends all others if they do not."""
     owner = Owner.this(settings.root)
     places = Places(settings.root, owner)
     guard = Guard(reactor, owner.mark)
@@ -63,4 +65,8 @@ def assemble(reactor: Reactor, threads: Threads, packages: IPackages, events: Ho
         await threads.run(kill_strays_blocking, places.root, places.building)
         await environments.sweep()
 
-    return guard, Local(packages, environments, runtimes, surroundings, Slots(settings.builds), children, clean, settings.sweeps)
+    return (
+        WorkingPath(threads, places),
+        guard,
+        Local(packages, environments, runtimes, surroundings, Slots(settings.builds), children, clean, settings.sweeps),
+    )

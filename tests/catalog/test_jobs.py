@@ -1,5 +1,7 @@
 """Jobs of installs: from the launch to the rows, what they say meanwhile, and what is left when they fail."""
 
+from sqlalchemy import text
+
 from difyd.catalog.removals import AGAIN
 from difyd.store.database import listings
 from tests.catalog.house import NEWER, OTHER, TENANT, WEATHER, House, named
@@ -81,6 +83,20 @@ class Running(House):
         self.assertEqual(self.launcher.retired, [])
         self.known.drop(WEATHER)
         self.assertEqual(self.got(self.known.get(WEATHER)).view.name, "weather")
+
+    def test_database_that_refuses(self) -> None:
+        """A failure that cannot be noted now (the disk is full) is not lost: the monitor ends the task when it can."""
+        self.upload(WEATHER)
+        task = self.install(WEATHER)
+        self.sql("CREATE TRIGGER full BEFORE UPDATE ON install_tasks BEGIN SELECT RAISE(FAIL, 'full'); END")
+        self.launcher.fail(WEATHER, "no grapes")
+        self.assertEqual(self.entries(task), [("running", "starting")])
+        self.sql("DROP TRIGGER full")
+        self.start(self.monitor)
+        self.assertEqual(self.task(task)["status"], "failed")
+
+    def sql(self, statement: str) -> None:
+        self.got(self.database.run(lambda transaction: transaction.connection.execute(text(statement)).close()))
 
     def test_deleted_task(self) -> None:
         """Deleting a task stops nothing."""

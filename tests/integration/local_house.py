@@ -275,7 +275,7 @@ class LocalTestCase(TestCase):
             idle=self.idle,
         )
         self.threads = Threads(reactor, ThreadPool(1, 4, "files"))
-        self.guard, local = assemble(reactor, self.threads, self.packages, hooks, settings)
+        self.working_path, self.guard, local = assemble(reactor, self.threads, self.packages, hooks, settings)
         self.local = local
         self.supervisor = Supervisor(reactor, local, self.patience, hooks, lambda: 0.5)
         self.threads.startService()

@@ -141,8 +141,8 @@ class Pipes(ProcessCase):
     async def test_not_runnable(self) -> None:
         """A program that is not there, or a directory, shows as an exit with a word about it."""
         for arguments, directory, word in (
-            (("/no/such",), "/", "cannot run /no/such"),
-            (("/bin/sh",), "/no/such", "cannot run /bin/sh in /no/such"),
+            (("/no/such",), "/", "cannot run /no/such: No such file or directory"),
+            (("/bin/sh",), "/no/such", "cannot work in /no/such: No such file or directory"),
         ):
             witness = Witness()
             self.processes.spawn(Command(arguments, Path(directory), {}), witness)

@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from shutil import rmtree
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -15,7 +16,7 @@ from twisted.internet.utils import getProcessOutput
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
-from difyd.errors import LaunchFailed
+from difyd.errors import InternalError, LaunchFailed
 from difyd.runtime.local.interpreter import InterpreterFinder
 from difyd.runtime.local.uv import find_uv
 from tests.integration.local_house import TALKER, TENANT, LocalTestCase, Told, call, gone
@@ -208,6 +209,41 @@ class Failures(EnvironmentCase):
         self.assertTrue((await self.fails(identifier)).endswith("failed to get local plugin runtime\nfailed to init environment"))
 
 
+class Unwritable(EnvironmentCase):
+    """A working path that is of no use; a file in the way stands for a disk that is full, or may only be read."""
+
+    async def test_refused_start(self) -> None:
+        """The daemon does not start, and names the path and the setting; where it can write it leaves nothing."""
+        await self.working_path.startService()
+        self.assertEqual(os.listdir(next((self.root / ".building").iterdir())), [])
+        self.block(".building")
+        with self.assertRaises(InternalError) as why:
+            await self.working_path.startService()
+        self.assertIn(f"the working path {self.root} (PLUGIN_WORKING_PATH) cannot be used", str(why.exception))
+
+    async def test_build(self) -> None:
+        """An install says what the system says; with room again it succeeds."""
+        identifier = self.packages.add("plain")
+        file = self.block(".building")
+        self.assertIn(f"the working directory cannot be made: [Errno 20] Not a directory: '{file}", await self.fails(identifier))
+        file.unlink()
+        await self.supervisor.launch(identifier, Told())
+
+    async def test_removal(self) -> None:
+        """What cannot be deleted stays."""
+        identifier = self.add("stays")
+        self.block(".removed")
+        await self.local.environments.remove(identifier)
+        self.assertTrue(self.place(identifier).exists())
+
+    def block(self, name: str) -> Path:
+        """A file where a directory should be."""
+        file = self.root / name
+        rmtree(file, ignore_errors=True)
+        file.write_text("")
+        return file
+
+
 class HangingCase(EnvironmentCase):
     """uv is one that hangs."""
 
@@ -279,11 +315,11 @@ class Finder(LocalTestCase):
 
     async def test_nothing(self) -> None:
         """A search in vain tells everything that it looked at, and why it was not that."""
-        shim = self.program("shims", "python3.12", "exit 127")
+        shim = self.program("shims", "python3.12", "echo 'not one\nswitched on' >&2; exit 127")
         wrong = self.program("shims", "python3", "echo /x; echo 3.11.7")
         search = await self.finder("3.12", PATH=str(self.root / "shims")).search()
         self.assertIsNone(search.found)
-        self.assertEqual(search.looked_at, (f"{shim} (exited with code 127)", f"{wrong} (is 3.11.7)"))
+        self.assertEqual(search.looked_at, (f"{shim} (exited with code 127: switched on)", f"{wrong} (is 3.11.7)"))
 
     async def test_path(self) -> None:
         """A path is taken whatever version it is, when it is a Python at all."""

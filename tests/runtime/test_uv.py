@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.runtime.local.uv import Installer, Progress, cause_of, compile_arguments
+from difyd.runtime.local.uv import Installer, Progress, cause_of, compile_arguments, find_uv
 
 BOTH = {"pyproject.toml", "requirements.txt", "main.py"}
 
@@ -66,6 +66,17 @@ class Arguments(SynchronousTestCase):
         self.assertEqual(compile_arguments("py", ()), ("py", "-m", "compileall", "-x", r"\.venv|\.uv-cache", "."))
         words = ("-j", "2", "-x", "tests", "-q", "-x", "docs")
         self.assertEqual(compile_arguments("py", words), ("py", "-m", "compileall", "-j", "2", "-q", "-x", r"\.venv|\.uv-cache|docs", "."))
+
+
+class Program(SynchronousTestCase):
+    def test_configured(self) -> None:
+        """What the operator names is found on the search path, too; what cannot be run is left to the install that needs it."""
+        self.assertEqual([find_uv(name) for name in ("/bin/sh", "/no/such/uv")], ["/bin/sh", "/no/such/uv"])
+        self.assertTrue(find_uv("sh").endswith("/sh"))
+
+    def test_own(self) -> None:
+        """Without a word from the operator it is the one that the daemon was installed with."""
+        self.assertTrue(find_uv("").endswith("/uv"))
 
 
 class Words(SynchronousTestCase):

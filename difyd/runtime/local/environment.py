@@ -16,6 +16,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from attrs import define, field, frozen
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -111,6 +112,8 @@ class Environments:
                     await self._build(identifier, progress)
                 finally:
                     slot.leave()
+        except OSError as why:  # a full disk, for one
+            raise BuildFailed(f"the working directory cannot be made: {why}") from why
         finally:
             lock.release()
         return directory
@@ -123,6 +126,9 @@ class Environments:
         await lock.acquire()
         try:
             away = await self._threads.run(self._places.take_away_blocking, identifier)
+        except OSError as why:
+            self.log.warn("the directory of {identifier} cannot be deleted: {why}", identifier=str(identifier), why=str(why))
+            return
         finally:
             lock.release()
         if away is not None:
@@ -152,6 +158,23 @@ class Environments:
         finally:
             with suppress(ShuttingDown):  # the next start sweeps it
                 await self._threads.run(_delete_blocking, scratch)
+
+
+class WorkingPath(Service):
+    """Nothing can be installed or cleared away where PLUGIN_WORKING_PATH cannot be written: then the daemon does not start."""
+
+    def __init__(self, threads: Threads, places: Places) -> None:
+        self._threads, self._places = threads, places
+
+    def startService(self) -> Deferred[None]:
+        Service.startService(self)
+        return Deferred.fromCoroutine(self._try())
+
+    async def _try(self) -> None:
+        try:
+            await self._threads.run(self._places.try_blocking)
+        except OSError as why:
+            raise InternalError(f"the working path {self._places.root} (PLUGIN_WORKING_PATH) cannot be used: {why}") from why
 
 
 class _StepFailed(Exception):

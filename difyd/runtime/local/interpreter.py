@@ -22,6 +22,8 @@ from difyd.runtime.local.tool import run_tool
 ASK: Final = "import sys; print(sys.executable); print('%d.%d.%d' % sys.version_info[:3])"
 PATIENCE: Final = 10.0
 """Seconds that one candidate may take to say what it is."""
+REASON: Final = 200
+"""Characters of what one that is none has to say."""
 
 
 @frozen
@@ -113,7 +115,8 @@ class InterpreterFinder:
             return str(why)
         words = said.output.decode(errors="replace").split("\n")
         if not said.how.clean or len(words) < 2:
-            return str(said.how)
+            reasons = said.errors.decode(errors="replace").strip().splitlines()
+            return f"{said.how}: {reasons[-1][:REASON]}" if reasons else str(said.how)
         return Interpreter(words[0], words[1])
 
 

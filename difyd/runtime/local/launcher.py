@@ -30,11 +30,13 @@ def main(arguments: list[str]) -> None:
     parent, directory, *command = arguments
     os.setsid()
     die_with_parent(int(parent))
+    what = f"work in {directory}"
     try:
         os.chdir(directory)
+        what = f"run {command[0]}"
         os.execv(command[0], command)
     except OSError as why:
-        os.write(2, f"cannot run {command[0]} in {directory}: {why.strerror}\n".encode())
+        os.write(2, f"cannot {what}: {why.strerror}\n".encode())
         os._exit(CANNOT_RUN)
 
 

@@ -70,6 +70,12 @@ class Places:
         mine.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=mine))
 
+    def try_blocking(self) -> None:
+        """Raises OSError when nothing can be written here."""
+        scratch = self.scratch_blocking()
+        (scratch / "written").write_text("read")
+        shutil.rmtree(scratch)
+
     def put_in_place_blocking(self, built: Path, identifier: PluginIdentifier) -> None:
         """Let the directory `built` become the working directory of `identifier`, instead of one that may be there."""
         place = self.directory(identifier)

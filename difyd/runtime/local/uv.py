@@ -1,13 +1,17 @@
 """How uv is asked to make an environment, and how its words are read (local-runtime 4.4-4.7). Values only."""
 
 import re
+import shutil
 from collections.abc import Callable, Collection
 from typing import Final
 
 from attrs import define, field, frozen
+from twisted.logger import Logger
 
 from difyd.errors import InternalError
 from difyd.wire.lines import LineBuffer
+
+log = Logger()
 
 PROJECT: Final = "pyproject.toml"
 REQUIREMENTS: Final = "requirements.txt"
@@ -97,7 +101,10 @@ def cause_of(errors: bytes) -> str:
 def find_uv(configured: str) -> str:
     """The uv program: the operator's, else the one that was installed with this daemon. Raises InternalError when there is none."""
     if configured:
-        return configured
+        found = shutil.which(configured)
+        if found is None:  # plugins that are installed run all the same
+            log.warn("UV_PATH: {uv} is no program that can be run, so that no plugin can be installed", uv=configured)
+        return found or configured
     try:
         import uv
 
