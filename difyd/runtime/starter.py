@@ -1,18 +1,20 @@
 """How a plugin is brought up: from its package to the first heartbeat (local-runtime 12.1, 12.3)."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from attrs import define, frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import DaemonError, LaunchFailed
 from difyd.runtime import hooks
 from difyd.runtime.backoff import Backoffs
-from difyd.runtime.interfaces import IPackages
+from difyd.runtime.interfaces import IPackages, IProgress
 from difyd.runtime.launch import Launch
 from difyd.runtime.local.child import Command, IChildren
 from difyd.runtime.local.environment import BuildFailed, IEnvironments
@@ -43,6 +45,14 @@ class Local:
     """Sweeps what an earlier daemon has left; called once, at the start."""
     sweeps: bool = True
     """PLUGIN_WORKING_PATH_SWEEP: delete the directories of plugins that nobody has installed, too."""
+
+
+@implementer(IProgress)
+class _Nobody:
+    """Who waits for a restart is told nothing before its outcome."""
+
+    def info(self, text: str) -> None:
+        """See IProgress."""
 
 
 @define(eq=False)
@@ -93,7 +103,12 @@ class Starter:
             raise LaunchFailed(f"failed to launch plugin: {why}\nfailed to init environment") from why
         arguments = (str(directory / VENV / "bin" / "python"), "-m", runner.entrypoint)
         command = Command(arguments, directory, self._local.surroundings.plugin())
-        return self._local.runtimes.make(launch.identifier, declaration, command, self._backoffs.of(launch.identifier))
+        return self._local.runtimes.make(
+            launch.identifier, declaration, command, self._backoffs.of(launch.identifier), partial(self._prepare_again, launch.identifier)
+        )
+
+    async def _prepare_again(self, identifier: PluginIdentifier) -> None:
+        await self._local.environments.prepare(identifier, _Nobody(), self._local.builds.slot(urgent=True))
 
     async def _first_start(self, runtime: LocalRuntime, launch: Launch) -> None:
         launch.on_haste(runtime.hasten)

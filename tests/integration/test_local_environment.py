@@ -8,6 +8,7 @@ import os
 import zipfile
 from pathlib import Path
 from shutil import rmtree
+from signal import SIGKILL
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -169,6 +170,17 @@ class Builds(EnvironmentCase):
             self.make()
             await self.supervisor.launch(identifier, Told())
             self.assertTrue((self.place(identifier) / spoil).exists())
+
+    async def test_deleted_while_it_ran(self) -> None:
+        """A working directory that somebody has deleted is made anew before the next process starts."""
+        identifier = self.packages.add("deleted")
+        runtime = await self.up(identifier)
+        (pid,) = await call(runtime, ["tell", "os.getpid()"])
+        rmtree(self.place(identifier))
+        os.kill(pid, SIGKILL)
+        await gone(pid)
+        runtime = await self.supervisor.find(TENANT, identifier, RuntimeType.LOCAL)
+        self.assertEqual(await call(runtime, ["say", "here"]), ["here"])
 
     async def test_swept(self) -> None:
         """What a killed daemon was building is swept at the start, and taken for nothing."""

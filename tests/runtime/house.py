@@ -14,6 +14,7 @@ from difyd.runtime.backoff import Backoff
 from difyd.runtime.hooks import Event
 from difyd.runtime.interfaces import ISession
 from difyd.runtime.local.child import Command
+from difyd.runtime.local.environment import BuildFailed
 from difyd.runtime.local.instance import Limits
 from difyd.runtime.local.runtime import LocalRuntime, LocalRuntimes
 from difyd.runtime.slots import Slots
@@ -72,11 +73,18 @@ class Stage:
         self.children = MemoryChildren(self.clock)
         self.events: list[Event] = []
         self.backoff = Backoff(lambda: 0.5)
+        self.prepared, self.broken = 0, ""
         self.runtimes = LocalRuntimes(self.clock, self.children, Slots(starts), limits or Limits(line=1000), self.events.append, idle)
         self.runtime = self.make()
 
     def make(self) -> LocalRuntime:
-        return self.runtimes.make(IDENTIFIER, DECLARATION, COMMAND, self.backoff)
+        return self.runtimes.make(IDENTIFIER, DECLARATION, COMMAND, self.backoff, self.prepare)
+
+    async def prepare(self) -> None:
+        """Somebody has looked after the working directory; it cannot be made while `broken` says why."""
+        self.prepared += 1
+        if self.broken:
+            raise BuildFailed(self.broken)
 
     def turn(self, seconds: float = 0.0) -> None:
         """One turn of the reactor, `seconds` later."""

@@ -1,5 +1,6 @@
 """An installed plugin that runs on this node (local-runtime 8, 11)."""
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Final
 
@@ -13,7 +14,7 @@ from difyd.background import Background
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
-from difyd.errors import ConnectionClosed, WriteFailed
+from difyd.errors import ConnectionClosed, DaemonError, WriteFailed
 from difyd.runtime import hooks
 from difyd.runtime.backoff import Backoff
 from difyd.runtime.interfaces import IChannel, IPluginRuntime, ISession
@@ -55,8 +56,15 @@ class LocalRuntimes:
     idle: float = 0.0
     """PLUGIN_IDLE_TIMEOUT: seconds without a call after which the process is stopped; 0: never."""
 
-    def make(self, identifier: PluginIdentifier, declaration: Declaration, command: Command, backoff: Backoff) -> "LocalRuntime":
-        return LocalRuntime(identifier, declaration, self, command, backoff)
+    def make(
+        self,
+        identifier: PluginIdentifier,
+        declaration: Declaration,
+        command: Command,
+        backoff: Backoff,
+        prepare: Callable[[], Awaitable[object]],
+    ) -> "LocalRuntime":
+        return LocalRuntime(identifier, declaration, self, command, backoff, prepare)
 
 
 @implementer(IPluginRuntime)
@@ -74,6 +82,8 @@ class LocalRuntime:
     _shared: LocalRuntimes = field(repr=False)
     _command: Command = field(repr=False)
     _backoff: Backoff = field(repr=False)
+    _prepare: Callable[[], Awaitable[object]] = field(repr=False)
+    """Called before every start but the first: puts the working directory right, should somebody have deleted it. Raises DaemonError."""
     kind: RuntimeType = field(default=RuntimeType.LOCAL, init=False)
     status: Status = field(default=Status.PENDING, init=False)
     wanted: int = field(default=1, init=False)
@@ -251,9 +261,11 @@ class LocalRuntime:
             if delay:
                 await self._pause(delay)
             try:
+                await self._prepare()
                 return await self._attempt()
-            except StartFailed as why:
-                delay = self._backoff.failed(self._shared.clock.seconds(), str(why), outside=why.outside)
+            except (StartFailed, DaemonError) as why:
+                outside = isinstance(why, StartFailed) and why.outside
+                delay = self._backoff.failed(self._shared.clock.seconds(), str(why), outside=outside)
                 self._mourned = None
         return None
 
