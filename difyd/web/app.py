@@ -1,5 +1,6 @@
 """The HTTP side of the daemon as one part with a life: it listens last and stops first."""
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,16 @@ LAST_WORDS: Final = 2.0
 
 
 def make_site(
-    reactor: IReactorTime, groups: Iterable[Group], mounts: Iterable[Mount], traffic: Traffic, in_thread: InThread, directory: Path
+    reactor: IReactorTime,
+    groups: Iterable[Group],
+    mounts: Iterable[Mount],
+    traffic: Traffic,
+    in_thread: InThread,
+    directory: Path,
+    now: Callable[[], float] = time.time,
 ) -> Site:
     """All routes of the daemon behind one site; `directory` holds bodies and uploads while they are worked on."""
-    return Site(reactor, Front(Routes.of(groups, mounts), traffic), traffic, in_thread, directory)
+    return Site(reactor, Front(Routes.of(groups, mounts), traffic), traffic, in_thread, directory, now)
 
 
 class Listener(Service):

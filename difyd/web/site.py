@@ -16,6 +16,7 @@ What handlers rely on is twisted.web's interface, so that they also run on its o
 
 # mypy: allow-untyped-calls
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +60,10 @@ class Site(server.Site):
     protocol = Channel  # type: ignore[assignment]  # twisted.web declares the wrapper that chooses between HTTP/1 and HTTP/2
     resource: Front
 
-    def __init__(self, reactor: IReactorTime, front: Front, traffic: Traffic, in_thread: InThread, directory: Path) -> None:
+    def __init__(
+        self, reactor: IReactorTime, front: Front, traffic: Traffic, in_thread: InThread, directory: Path, now: Callable[[], float]
+    ) -> None:
+        """`now` is the time of day: the reactor's clock need not know it."""
         super().__init__(front, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
         self.heads = HeadReader()
         self.channels: set[Channel] = set()
@@ -68,6 +72,7 @@ class Site(server.Site):
         self._traffic = traffic
         self._in_thread = in_thread
         self._directory = directory
+        self._now = now
         self._date = (-1, b"", b"")
 
     def startFactory(self) -> None:
@@ -131,7 +136,7 @@ class Site(server.Site):
         return self._dated()[2]
 
     def _dated(self) -> tuple[int, bytes, bytes]:
-        now = int(self.reactor.seconds())
+        now = int(self._now())
         if self._date[0] != now:
             date = datetimeToString(now)
             self._date = (now, date, EVENTS_HEAD % (EVENTS, date))

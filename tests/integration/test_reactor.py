@@ -1,6 +1,7 @@
 """Our reactor: whatever Twisted promises of one, with real sockets and pipes."""
 
 import sys
+import time
 from socket import socketpair
 from subprocess import run
 from typing import Any
@@ -61,6 +62,15 @@ class WritesTests(OurReactor):
         self.runReactor(reactor)
         self.assertTrue(bad.lost.check(ZeroDivisionError))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_clock(self) -> None:
+        """Timers do not notice that somebody sets the clock of the machine."""
+        reactor, before = self.buildReactor(), time.monotonic()
+        times: list[float] = []
+        reactor.callLater(0.05, lambda: (times.append(reactor.seconds()), reactor.stop()))
+        self.runReactor(reactor)
+        self.assertLessEqual(before + 0.05, times[0])
+        self.assertLessEqual(times[0], time.monotonic())
 
     def test_removed_before_its_turn(self) -> None:
         """Who stops writing in time is not called any more."""

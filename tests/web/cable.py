@@ -136,7 +136,8 @@ def site_of(
     directory: Path = Path("/nonexistent"),
     metrics: Metrics | None = None,
 ) -> Site:
-    return make_site(clock or Clock(), groups, mounts, traffic or Traffic(metrics or NoMetrics()), in_thread, directory)
+    clock = clock or Clock()
+    return make_site(clock, groups, mounts, traffic or Traffic(metrics or NoMetrics()), in_thread, directory, clock.seconds)
 
 
 def guarded(app: Klein, **more: Any) -> Group:
