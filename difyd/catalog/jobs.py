@@ -80,6 +80,7 @@ class Jobs:
         begun = self._clock.seconds()
         progress = Progress(self._clock, partial(self._say, wanted))
         facts = {"identifier": str(wanted.identifier), "tenant": wanted.tenant}
+        self.log.info("installing plugin: {identifier} for {tenant}", **facts)
         try:
             await self._update(wanted, tasks.RUNNING, "starting")
             await self._work(wanted, begun + self._limit, progress)
@@ -90,13 +91,13 @@ class Jobs:
             if not isinstance(why, DaemonError):
                 self.log.failure("the install of {identifier} failed in a way that nobody foresaw", identifier=str(wanted.identifier))
                 why = InternalError("failed to start installation: an unexpected error of the daemon, its log says more")
-            self.log.warn("{identifier} was not installed for {tenant}: {why}", why=str(why), **facts)
+            self.log.warn("install task finished: {identifier} was not installed for {tenant}: {why}", why=str(why), **facts)
             status = tasks.FAILED
             await progress.finish()
             await self._note_failure(wanted, str(why))
         else:
             status = tasks.SUCCESS
-            self.log.info("{identifier} is installed for {tenant}", **facts)
+            self.log.info("install task finished: {identifier} is installed for {tenant}", **facts)
         finally:
             progress.close()
         self._metrics.installed(wanted.identifier.plugin_id, status, self._clock.seconds() - begun)

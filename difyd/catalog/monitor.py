@@ -82,7 +82,7 @@ class Monitor(Service):
                     given_up |= {task.task.id: SHUTDOWN for task in unfinished if task.owner == owner}
             for task, message in given_up.items():
                 if await self._database.run(tasks.fail_blocking, task, message):
-                    self.log.warn("install task {task} has nobody who works on it, it is failed", task=task)
+                    self.log.warn("task timed out: nobody works on install task {task} any more", task=task)
         except DaemonError as why:
             self.log.warn("cannot look after install tasks now: {why}", why=str(why))
 

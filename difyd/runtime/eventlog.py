@@ -19,7 +19,7 @@ _LEVELS: Final = {
 
 @define(eq=False)
 class EventLog:
-    """One line for each thing that an operator may look for."""
+    """One line for each thing that an operator may look for, in words that he may look for already (configuration 10)."""
 
     log = Logger()
 
@@ -32,19 +32,19 @@ class EventLog:
             case hooks.InstancePrinted():
                 self.log.info("plugin stdout", plugin=str(event.identifier), instance=event.instance, line=event.text)
             case hooks.Starting():
-                self.log.debug("plugin {identifier} is being started", identifier=str(event.identifier))
+                self.log.info("local runtime starting: {identifier}", identifier=str(event.identifier))
             case hooks.Ready():
-                self.log.info("plugin {identifier} is ready", identifier=str(event.runtime.identifier))
+                self.log.info("local runtime ready: {identifier}", identifier=str(event.runtime.identifier))
             case hooks.StartFailed():
-                self.log.error("plugin {identifier} did not start: {cause}", identifier=str(event.identifier), cause=event.cause)
+                self.log.error("local runtime start failed: {identifier}: {cause}", identifier=str(event.identifier), cause=event.cause)
             case hooks.Stopping():
-                self.log.info("plugin {identifier} is being stopped", identifier=str(event.runtime.identifier))
+                self.log.info("local runtime stop: {identifier}", identifier=str(event.runtime.identifier))
             case hooks.Stopped():
-                self.log.info("plugin {identifier} is stopped", identifier=str(event.runtime.identifier))
+                self.log.info("local runtime stopped: {identifier}", identifier=str(event.runtime.identifier))
             case hooks.Connected():
-                self.log.info("plugin {identifier} is connected", identifier=str(event.runtime.identifier), tenant=event.tenant)
+                self.log.info("debugging runtime connected: {identifier}", identifier=str(event.runtime.identifier), tenant=event.tenant)
             case hooks.Disconnected():
-                self.log.info("plugin {identifier} is disconnected", identifier=str(event.runtime.identifier), tenant=event.tenant)
+                self.log.info("debugging runtime disconnected: {identifier}", identifier=str(event.runtime.identifier), tenant=event.tenant)
             case _:
                 self._instance(event)
 

@@ -31,7 +31,7 @@ _NOT_ATTRIBUTES: Final = frozenset(
         *("trace", "span", "tenant", "user", "user_type"),
         *("log_logger", "log_level", "log_namespace", "log_source", "log_format", "log_time", "log_failure", "log_trace", "log_flattened"),
         *("log_caller", "log_system", "log_text", "log_legacy", "log_io"),
-        *("isError", "message", "system", "time", "format", "failure", "why", "debug", "logLevel"),
+        *("isError", "system", "time", "format", "failure", "why", "debug", "logLevel"),
     )
 )
 """Fields with places of their own, those of Twisted's log, and those that its older log added."""
@@ -106,9 +106,9 @@ class TextForm:
                 parts.append(f"{name}={_quoted(value)}")
         parts.append(message_of(event))
         told = self._fields_in(event.get("log_format") or "")
-        for name, value in event.items():
-            if name not in _NOT_ATTRIBUTES and name not in told:
-                parts.append(f"{name}={_quoted('***' if name in _SECRET else value)}")
+        for name, value in attributes_of(event):
+            if name not in told:
+                parts.append(f"{name}={_quoted(value)}")
         text = " ".join(parts) + "\n"
         if "log_failure" in event:
             text += event["log_failure"].getTraceback()
@@ -173,8 +173,12 @@ def message_of(event: LogEvent) -> str:
 
 
 def attributes_of(event: LogEvent) -> list[tuple[str, Any]]:
-    """The fields that have no place of their own in a line."""
-    return [(name, "***" if name in _SECRET else value) for name, value in event.items() if name not in _NOT_ATTRIBUTES]
+    """The fields that have no place of their own in a line. Of Twisted's older log is a `message` that is a tuple."""
+    return [
+        (name, "***" if name in _SECRET else value)
+        for name, value in event.items()
+        if name not in _NOT_ATTRIBUTES and (name != "message" or type(value) is str)
+    ]
 
 
 def _fields(template: str) -> Iterator[str]:

@@ -65,6 +65,17 @@ class Logs(SynchronousTestCase):
             | {"span_id": "00f067aa0ba902b7", "identity": {"tenant_id": "t1", "user_type": "x"}, "attributes": {"identifier": "a/b"}},
         )
 
+    def test_message(self) -> None:
+        """A field may be called `message`, as that of a plugin's own log is; what Twisted's older log has under the name is none."""
+        log = self.log()
+        log.info("plugin instance log", message="no grapes")
+        self.assertTrue(self.text().endswith('plugin instance log message="no grapes"\n'))
+        log.info("said", message=())
+        self.assertTrue(self.text().endswith(" said\n"))
+        self.log("json").info("plugin instance log", message="no grapes")
+        record = self.record()
+        self.assertEqual((record["message"], record["attributes"]), ("plugin instance log", {"message": "no grapes"}))
+
     def test_told_once(self) -> None:
         """What the message says is not said again behind it; what it does not say is."""
         self.log().info("plugin {identifier} ready after {elapsed:.1f} s", identifier="a/b", elapsed=1.25, pid=7)
