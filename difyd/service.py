@@ -199,7 +199,13 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     )  # fmt: skip
     mounts = [Mount(b"/e/", hooks, "/e/:hook_id/*path", BODY)] if settings.plugin_endpoint_enabled else []
     site = make_site(reactor, groups, mounts, traffic, bodies.run, spool)
-    listener = Listener(reactor, http_endpoint(reactor, settings), site, traffic, settings.shutdown_grace_period, invoker.end_all)
+
+    def end_calls() -> None:
+        """Those that their plugins answer, and those that wait for one."""
+        invoker.end_all()
+        supervisor.end_held()
+
+    listener = Listener(reactor, http_endpoint(reactor, settings), site, traffic, settings.shutdown_grace_period, end_calls)
 
     return Staged(
         reactor,

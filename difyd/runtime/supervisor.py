@@ -64,6 +64,8 @@ class Supervisor(Service):
         self._shadows: dict[tuple[str, str], IShadow] = {}
         self._identified: dict[PluginIdentifier, IShadow] = {}
         """The debugging connections once more, for callers that know an identifier and no tenant (http-api 10)."""
+        self._held: set[Deferred[IPluginRuntime]] = set()
+        """Calls that wait for a plugin."""
         self._reserved: Counter[PluginIdentifier] = Counter()
         self._backoffs = Backoffs(jitter)
         self._starter = None if local is None else Starter(clock, local, patience.ready, events.tell, self._backoffs)
@@ -81,6 +83,12 @@ class Supervisor(Service):
         """Fires when no process of a plugin runs any more. Open calls are cut: whoever wants them finished has waited before."""
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
+
+    def end_held(self) -> None:
+        """The daemon is about to stop: calls that still wait for a plugin hear so."""
+        self._closing = True
+        for held in list(self._held):
+            held.cancel()
 
     def kill_now(self) -> None:
         """SIGKILL to everything that was started here, for a daemon that is about to end without more ado."""
@@ -127,14 +135,22 @@ class Supervisor(Service):
             raise NoRuntime
         if self._closing:
             raise ShuttingDown
+        held = Deferred.fromCoroutine(self._demand(self._local, identifier))
+        self._held.add(held)
         try:
-            return await Deferred.fromCoroutine(self._demand(self._local, identifier)).addTimeout(self._patience.startup, self._clock)
+            return await held.addTimeout(self._patience.startup, self._clock)
+        except CancelledError:
+            if self._closing:
+                raise ShuttingDown from None
+            raise
         except TimeoutError:
             cause = self._backoffs.of(identifier).cause
             waited = f"the plugin was not ready within {self._patience.startup:g} seconds"
             raise NoRuntime(f"{waited}: {cause}" if cause else waited) from None
         except (Unavailable, DaemonError) as why:
             raise NoRuntime(str(why)) from why
+        finally:
+            self._held.discard(held)
 
     async def _demand(self, local: Local, identifier: PluginIdentifier) -> IPluginRuntime:
         """

@@ -321,6 +321,14 @@ class Finding(SupervisorCase):
         self.failureResultOf(held, NoRuntime)
         self.assertEqual(len(self.children.made), 1)
 
+    def test_held_at_the_end(self) -> None:
+        """When the daemon is about to stop, the calls that it holds hear so; one whose caller leaves is no concern of it."""
+        held, left = self.find(), self.find()
+        left.cancel()
+        self.failureResultOf(left, CancelledError)
+        self.supervisor.end_held()
+        self.failureResultOf(held, ShuttingDown)
+
     def test_installed_in_the_pause(self) -> None:
         """An install in the pause starts it at once; the calls get that start."""
         held = self.find()
