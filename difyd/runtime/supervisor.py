@@ -31,6 +31,8 @@ from difyd.runtime.starter import NOT_READY, Local, Starter, go_duration
 
 ROUND: Final = 30.0
 """Seconds between two looks at what is installed, from the end of one to the start of the next."""
+SECOND_LOOK: Final = 5.0
+"""Seconds after which a plugin that seems to be uninstalled is looked for again, before it is stopped."""
 UNINSTALLED: Final = "it was uninstalled meanwhile"
 
 
@@ -307,7 +309,7 @@ class Supervisor(Service):
         Start what is installed and does not run, end what runs and is not installed any more. Waits for none of it.
 
         While the list was fetched an install may have come to its end, so only what ran before, and was nobody's install then and now, is
-        judged by it.
+        judged by it. What is missing is looked for a second time: a storage may be slow to show what it has (state-and-cluster 12.2).
         """
         before = {identifier: runtime for identifier, runtime in self._running.items() if identifier not in self._reserved}
         installed = set(await local.packages.installed())
@@ -315,8 +317,11 @@ class Supervisor(Service):
             if self._is_due(identifier):
                 launch = await self._launch(local, identifier)
                 launch.kept = True
-        for identifier, runtime in before.items():
-            if identifier not in installed and self._running.get(identifier) is runtime:
+        if missing := before.keys() - installed:
+            await deferLater(self._clock, SECOND_LOOK)
+            missing -= set(await local.packages.installed())
+        for identifier in missing:
+            if self._running.get(identifier) is before[identifier]:
                 self.retire(identifier)
 
     def _is_due(self, identifier: PluginIdentifier) -> bool:

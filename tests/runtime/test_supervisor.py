@@ -436,14 +436,28 @@ class Watching(SupervisorCase):
         self.assertEqual(len(self.children.made), 1)
 
     def test_uninstalled_elsewhere(self) -> None:
-        """What another node uninstalls is stopped within a round."""
+        """What another node uninstalls is stopped within a round, once it was looked for twice."""
         self.packages.present = {WEATHER}
         self.begin()
         self.ready()
         self.packages.present = set()
         self.stage.turn(30)
+        self.assertEqual(self.children.last.signals, [])
+        self.stage.turn(5)
         self.stage.turn()
         self.assertEqual((self.children.last.signals, self.environments.removed), ([SIGTERM], [WEATHER]))
+
+    def test_storage_that_is_slow(self) -> None:
+        """What is missing at the first look and there at the second runs on."""
+        self.packages.present = {WEATHER}
+        self.begin()
+        self.ready()
+        self.packages.present = set()
+        self.stage.turn(30)
+        self.packages.present = {WEATHER}
+        self.stage.turn(5)
+        self.stage.turn()
+        self.assertEqual((self.children.last.signals, self.environments.removed), ([], []))
 
     def test_list_that_is_out_of_date(self) -> None:
         """A plugin whose install came to its end while the list was on its way is not taken for an uninstalled one."""
@@ -453,6 +467,7 @@ class Watching(SupervisorCase):
         self.up()
         self.supervisor.release(WEATHER)
         self.packages.asked.callback(None)
+        self.stage.turn(5)
         self.stage.turn()
         self.assertEqual(self.children.last.signals, [])
 
