@@ -78,11 +78,17 @@ class Guard(Service):
         return self._stopping
 
     def _start(self) -> None:
-        self._will = _Will(self)
+        will = _Will(self)
         arguments = [sys.executable, "-I", "-S", PROGRAM, f"{VARIABLE}={self._mark}"]
-        self._process.spawnProcess(self._will, arguments[0], arguments, env={}, childFDs={0: "w"})
+        try:
+            self._process.spawnProcess(will, arguments[0], arguments, env={}, childFDs={0: "w"})
+        except OSError as why:  # too many processes or open files; a plugin is not to fail of that
+            self.log.error("the guard of the plugin processes cannot be started, trying again: {why}", why=str(why))
+            self._clock.callLater(AGAIN, self._replace)
+            return
+        self._will = will
         for group in self._groups:
-            self._will.write(b"+%d\n" % group)
+            will.write(b"+%d\n" % group)
 
     def _exited(self, will: _Will) -> None:
         self._will = None
