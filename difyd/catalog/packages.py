@@ -35,6 +35,10 @@ class Packages:
         wanted = await self._database.read(installations.identifiers_blocking, RuntimeType.LOCAL)
         return [identifier for identifier in wanted if identifier in copies]
 
+    async def in_use(self, identifier: PluginIdentifier) -> bool:
+        """See IPackages. Raises DatabaseFailed."""
+        return await self._database.read(installations.in_use_blocking, identifier)
+
     async def named(self) -> set[PluginIdentifier]:
         """See IPackages. Raises DatabaseFailed."""
         return await self._database.read(installations.named_blocking)

@@ -136,6 +136,9 @@ class IPackages(Interface):
     async def installed() -> list[PluginIdentifier]:
         """The PluginIdentifiers that must run on this node: in the installed area, and with a `plugins` row of runtime type local."""
 
+    async def in_use(identifier: PluginIdentifier) -> bool:
+        """Has anybody this version installed?"""
+
     async def named() -> set[PluginIdentifier]:
         """All PluginIdentifiers that anybody's row names, whether or not they can run now."""
 

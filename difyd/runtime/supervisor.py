@@ -33,7 +33,6 @@ ROUND: Final = 30.0
 """Seconds between two looks at what is installed, from the end of one to the start of the next."""
 SECOND_LOOK: Final = 5.0
 """Seconds after which a plugin that seems to be uninstalled is looked for again, before it is stopped."""
-UNINSTALLED: Final = "it was uninstalled meanwhile"
 
 
 @frozen
@@ -165,8 +164,11 @@ class Supervisor(Service):
             launch = self._launches.get(identifier)
             if launch is None or launch.over:
                 if pause := backoff.wait(self._clock.seconds()):
-                    await self._sit_out(identifier, backoff, pause)
+                    await self._sit_out(backoff, pause)
                     continue
+                if not await local.packages.in_use(identifier):  # uninstalled meanwhile, or named by a caller who knows no tenant
+                    self._backoffs.forget(identifier)
+                    raise Unavailable("nobody has this version installed")
                 launch = await self._launch(local, identifier)
             launch.kept = True
             launch.hasten()
@@ -177,15 +179,13 @@ class Supervisor(Service):
         await runtime.when_available()
         return runtime
 
-    async def _sit_out(self, identifier: PluginIdentifier, backoff: Backoff, pause: float) -> None:
+    async def _sit_out(self, backoff: Backoff, pause: float) -> None:
         """The pause after a failure, if that is worth waiting for."""
         if backoff.in_vain(self._clock.seconds(), self._patience.startup):
             raise Unavailable(backoff.cause)
         await deferLater(self._clock, pause)
         if self._closing:
             raise ShuttingDown
-        if self._backoffs.of(identifier) is not backoff:
-            raise Unavailable(UNINSTALLED)
 
     # launches (ILauncher) -------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +226,7 @@ class Supervisor(Service):
             return  # whoever installs it just now decides at the end; the watch looks too
         self._backoffs.forget(identifier)
         if (launch := self._launches.get(identifier)) is not None:
-            launch.give_up(UNINSTALLED)
+            launch.give_up("it was uninstalled meanwhile")
         runtime = self._running.pop(identifier, None)
         if runtime is not None:
             self._retiring.add(runtime)

@@ -131,6 +131,9 @@ class MemoryPackages:
         await Deferred()
         return []
 
+    async def in_use(self, identifier: PluginIdentifier) -> bool:
+        return True
+
     async def named(self) -> set[PluginIdentifier]:
         return set()
 

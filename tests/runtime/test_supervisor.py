@@ -36,6 +36,8 @@ class MemoryPackages:
 
     present: set[PluginIdentifier] = field(factory=set)
     declared: dict[PluginIdentifier, Declaration] = field(factory=lambda: {WEATHER: DECLARATION, NEWS: DECLARATION})
+    unused: set[PluginIdentifier] = field(factory=set)
+    """What nobody has installed (any more)."""
     asked: Deferred[None] | None = None
     broken: bool = False
 
@@ -46,6 +48,9 @@ class MemoryPackages:
         if self.asked is not None:
             await self.asked
         return found
+
+    async def in_use(self, identifier: PluginIdentifier) -> bool:
+        return identifier not in self.unused
 
     async def named(self) -> set[PluginIdentifier]:
         if self.broken:
@@ -254,6 +259,12 @@ class Finding(SupervisorCase):
         self.assertEqual(len({id(self.successResultOf(one)) for one in held}), 1)
         self.assertEqual(len(self.children.made), 1)
 
+    def test_not_installed(self) -> None:
+        """What nobody has installed is not started for a caller who names it."""
+        self.packages.unused.add(WEATHER)
+        self.assertIn("nobody has this version installed", str(self.failureResultOf(self.find(tenant=""), NoRuntime).value))
+        self.assertEqual((self.children.made, self.stage.events), ([], []))
+
     def test_held_too_long(self) -> None:
         """After the wait the call fails; the start goes on for the next one."""
         held = self.find()
@@ -305,9 +316,10 @@ class Finding(SupervisorCase):
         held = self.find()
         self.children.last.ends(KILLED)
         self.stage.turn()
+        self.packages.unused.add(WEATHER)
         self.supervisor.retire(WEATHER)
         self.stage.turn(1)
-        self.assertIn("uninstalled", str(self.failureResultOf(held, NoRuntime).value))
+        self.assertIn("nobody has this version installed", str(self.failureResultOf(held, NoRuntime).value))
         self.assertEqual(len(self.children.made), 1)
 
     def test_stopped_in_the_pause(self) -> None:
