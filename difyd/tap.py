@@ -15,6 +15,7 @@ from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from difyd.errors import DaemonError
 from difyd.settings import BadSettings, Settings
 from difyd.settings.page import listing
 
@@ -146,4 +147,8 @@ def makeService(options: Options) -> IService:
     from difyd.service import build  # everything else is imported only by a daemon that is going to run
 
     reopen = observer.reopen if observer is not None else lambda: None
-    return Daemon(build(reactor, options.config, reopen), options.config, observer)
+    try:
+        parts = build(reactor, options.config, reopen)
+    except DaemonError as why:
+        raise SystemExit(f"the daemon cannot start: {why}") from why
+    return Daemon(parts, options.config, observer)

@@ -134,6 +134,19 @@ class Plugin(SynchronousTestCase):
         code = "import sys, twisted.plugins.difyd_plugin; sys.exit(bool({'difyd', 'twisted.internet.reactor', 'klein'} & sys.modules.keys()))"
         self.assertEqual(run([sys.executable, "-c", code], check=False).returncode, 0)
 
+    def test_cannot_be_built(self) -> None:
+        """A daemon that lacks something of its own ends with status 1 and a sentence, no traceback."""
+        code = (
+            "import sys; sys.modules['uv'] = None; from difyd.tap import Options, makeService; from tests.test_tap import REQUIRED; "
+            "options = Options(REQUIRED); options.parent = {'nodaemon': False, 'pidfile': '', 'logger': '', 'logfile': '/x'}; "
+            "options.parseOptions([]); makeService(options)"
+        )
+        ended = run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        self.assertEqual(ended.returncode, 1)
+        self.assertRegex(
+            ended.stderr, r"\Athe daemon cannot start: failed to find uv path: .*; install the Python package uv, or set UV_PATH\n\Z"
+        )
+
     def test_checks_quickly(self) -> None:
         """Reading the settings imports none of the daemon's heavy parts."""
         code = "import sys, difyd.tap; sys.exit(bool({'sqlalchemy', 'klein', 'treq', 'twisted.internet.reactor'} & sys.modules.keys()))"
