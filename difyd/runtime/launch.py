@@ -30,6 +30,8 @@ class Launch:
     """Its claim to a place among the builds."""
     kept: bool = field(default=False, init=False)
     urgent: bool = field(default=False, init=False)
+    latest: str = field(default="", init=False)
+    """How far it is, as it was last said."""
     over: bool = field(default=False, init=False)
     """Nobody can join it any more: it has an outcome, or it was given up."""
     _work: Deferred[LocalRuntime] | None = field(default=None, init=False)
@@ -95,6 +97,7 @@ class Launch:
             self._work.cancel()
 
     def info(self, text: str) -> None:
+        self.latest = text
         for listener in tuple(self._listeners):
             listener.info(text)
 

@@ -145,7 +145,8 @@ class Supervisor(Service):
                 raise ShuttingDown from None
             raise
         except TimeoutError:
-            cause = self._backoffs.of(identifier).cause
+            launch = self._launches.get(identifier)
+            cause = self._backoffs.of(identifier).cause or (launch.latest if launch is not None else "")
             waited = f"the plugin was not ready within {self._patience.startup:g} seconds"
             raise NoRuntime(f"{waited}: {cause}" if cause else waited) from None
         except (Unavailable, DaemonError) as why:

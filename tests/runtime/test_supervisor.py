@@ -266,10 +266,15 @@ class Finding(SupervisorCase):
         self.assertEqual((self.children.made, self.stage.events), ([], []))
 
     def test_held_too_long(self) -> None:
-        """After the wait the call fails; the start goes on for the next one."""
+        """After the wait the call fails, with a word on how far the plugin is; the start goes on for the next one."""
+        self.environments.held = Deferred()
+        early = self.find()
+        self.stage.turn(30)
+        self.assertIn("within 30 seconds: Resolved 3 packages", str(self.failureResultOf(early, NoRuntime).value))
+        self.environments.held.callback(None)
         held = self.find()
         self.stage.turn(30)
-        text = "no available node, plugin runtime not found: the plugin was not ready within 30 seconds"
+        text = f"no available node, plugin runtime not found: the plugin was not ready within 30 seconds: {WAITING}"
         self.assertEqual(str(self.failureResultOf(held, NoRuntime).value), text)
         self.ready()
         self.successResultOf(self.find())
