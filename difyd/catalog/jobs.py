@@ -113,10 +113,10 @@ class Jobs:
             raise InternalError(NO_DECLARATION) from why
         unwanted = False  # is it up, and not yet known to be wanted?
         try:
-            with await self._within(deadline, self._turns.installing(identifier)), _Reserved(self._launcher, identifier):
-                await self._within(deadline, self._launcher.launch(identifier, progress))
+            with await self._within(deadline, self._turns.installing(identifier), progress), _Reserved(self._launcher, identifier):
+                await self._within(deadline, self._launcher.launch(identifier, progress), progress)
                 unwanted = True
-                await self._within(deadline, self._mark(identifier))
+                await self._within(deadline, self._mark(identifier), progress)
                 await progress.finish()
                 unwanted = False  # from here on the transaction decides, also when this job is cancelled
                 await self._commits.finish("the end of an install", self._settle(wanted, declaration))
@@ -160,11 +160,12 @@ class Jobs:
         self._installations.changed(wanted.tenant, wanted.identifier.plugin_id)
         return True
 
-    async def _within(self, deadline: float, work: Coroutine[Deferred[Any], Any, T]) -> T:
+    async def _within(self, deadline: float, work: Coroutine[Deferred[Any], Any, T], progress: Progress) -> T:
         try:
             return await Deferred.fromCoroutine(work).addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
         except defer.TimeoutError as why:
-            raise LaunchFailed(f"timed out: the plugin was not installed within {self._limit:g} s (PLUGIN_INSTALL_TIMEOUT)") from why
+            text = f"timed out: the plugin was not installed within {self._limit:g} s (PLUGIN_INSTALL_TIMEOUT)"
+            raise LaunchFailed(f"{text}; it had come to: {progress.latest}" if progress.latest else text) from why
 
     async def _say(self, wanted: Wanted, message: str) -> None:
         await self._update(wanted, None, message)

@@ -26,7 +26,7 @@ class Progress:
     log = Logger()
     _clock: IReactorTime
     _write: Callable[[str], Coroutine[Deferred[Any], Any, None]]
-    _latest: str = field(default="", init=False)
+    latest: str = field(default="", init=False)
     _shown: str = field(default="", init=False)
     _next: float = field(init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
@@ -39,7 +39,7 @@ class Progress:
 
     def info(self, text: str) -> None:
         """See IProgress."""
-        self._latest = text
+        self.latest = text
         self._arm()
 
     async def finish(self) -> None:
@@ -58,12 +58,12 @@ class Progress:
             self._timer = None
 
     def _arm(self) -> None:
-        if self._timer is None and self._writing is None and not self._over and self._latest != self._shown:
+        if self._timer is None and self._writing is None and not self._over and self.latest != self._shown:
             self._timer = self._clock.callLater(max(0.0, self._next - self._clock.seconds()), self._show)
 
     def _show(self) -> None:
         self._timer = None
-        self._shown = self._latest
+        self._shown = self.latest
         self._writing = Deferred.fromCoroutine(self._write(self._shown))
         self._writing.addErrback(self._failed).addBoth(self._written)
 

@@ -203,6 +203,14 @@ class Failing(House):
         self.assertEqual(self.entries(task), [("failed", "timed out: the plugin was not installed within 900 s (PLUGIN_INSTALL_TIMEOUT)")])
         self.assertEqual(self.launcher.killed, [WEATHER])
 
+    def test_time_limit_with_news(self) -> None:
+        """The text says how far it had come."""
+        self.upload(WEATHER)
+        task = self.install(WEATHER)
+        self.launcher.say(WEATHER, "Downloading grapes")
+        self.wait(901)
+        self.assertTrue(self.entries(task)[0][1].endswith("(PLUGIN_INSTALL_TIMEOUT); it had come to: Downloading grapes"))
+
     def test_unforeseen(self) -> None:
         """An error of ours ends the task, too, and is logged."""
         self.upload(WEATHER)

@@ -234,6 +234,7 @@ class LocalTestCase(TestCase):
     surroundings: Mapping[str, str] = {}
     installer: Mapping[str, Any] = {}
     silence = 30.0
+    quiet = 10.0
     uv = ""
     patience = Patience(startup=20, ready=20)
     limits = Limits(line=5 * 1024 * 1024, grace=1.0)
@@ -272,7 +273,7 @@ class LocalTestCase(TestCase):
             environment={**os.environ, "SERVER_KEY": "hidden", **self.surroundings},
             secrets=self.secrets,
             python="3.12",
-            build=BuildSettings(Installer(find_uv(self.uv), **self.installer), silence=self.silence),
+            build=BuildSettings(Installer(find_uv(self.uv), **self.installer), silence=self.silence, quiet=self.quiet),
             builds=2,
             limits=self.limits,
             idle=self.idle,

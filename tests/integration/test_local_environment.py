@@ -58,7 +58,7 @@ SLOW_UV = """#!/bin/sh
 # Stands for an installer that hangs: makes the environment with the real one, then says what it is and sleeps.
 if [ "$1" = venv ]; then exec "{uv}" "$@"; fi
 echo $$ > "{note}"
-echo "Downloading grapes (1.0MiB)" >&2
+{says}
 sleep 60 &
 wait
 """
@@ -259,20 +259,32 @@ class Unwritable(EnvironmentCase):
 class HangingCase(EnvironmentCase):
     """uv is one that hangs."""
 
+    says = 'echo "Downloading grapes (1.0MiB)" >&2'
+
     def setUp(self) -> None:
         super().setUp()
         self.note = self.root / "note"
 
     def make(self) -> None:
         slow = self.root / "slow-uv"
-        slow.write_text(SLOW_UV.format(uv=find_uv(""), note=self.root / "note"))
+        slow.write_text(SLOW_UV.format(uv=find_uv(""), note=self.root / "note", says=self.says))
         slow.chmod(0o755)
         self.uv = str(slow)
         super().make()
 
 
+class Quiet(HangingCase):
+    silence, quiet, says = 1.0, 0.1, ""
+
+    async def test_no_news(self) -> None:
+        """Who waits is told what for, when the installer has nothing to tell."""
+        told = Told()
+        await self.fails(self.packages.add("hangs"), told)
+        self.assertEqual(told.lines, ["installing what requirements.txt asks for"])
+
+
 class Silent(HangingCase):
-    silence = 1.0
+    silence, quiet = 1.0, 0.5
 
     async def test_silence(self) -> None:
         """An installer that says nothing is ended with its children; the text names the seconds."""

@@ -56,6 +56,8 @@ class BuildSettings:
     silence: float
     """PYTHON_ENV_INIT_TIMEOUT: longest silence of the installer, in seconds."""
     compile_extra: tuple[str, ...] = ()
+    quiet: float = 10.0
+    """Seconds without news after which who waits is told what for: an index that does not answer makes none."""
     limit: float = BUILD_LIMIT
 
 
@@ -245,7 +247,12 @@ class _Build:
     async def _install(self, dependency_file: str, *, locked: bool) -> None:
         arguments = self._settings.installer.install(dependency_file, locked=locked)
         environment = self._surroundings.build(self.tree, self._cache)
-        said = await self._tool(arguments, environment, Progress(self._tell))
+        quiet = self._clock.callLater(self._settings.quiet, self._still_quiet, dependency_file)
+        try:
+            said = await self._tool(arguments, environment, Progress(self._tell))
+        finally:
+            if quiet.active():
+                quiet.cancel()
         if said.how.clean:
             return
         cause = cause_of(said.errors)
@@ -284,6 +291,10 @@ class _Build:
     def _tell(self, text: str) -> None:
         self._told = True
         self._progress.info(text)
+
+    def _still_quiet(self, dependency_file: str) -> None:
+        if not self._told:
+            self._progress.info(f"installing what {dependency_file} asks for")
 
 
 def _status(how: Exit) -> str:
