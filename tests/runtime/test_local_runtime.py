@@ -225,18 +225,22 @@ class Running(RuntimeCase):
         self.assertEqual(str(self.failureResultOf(held, Unavailable).value), "plugin failed to start: killed by SIGSEGV")
 
     def test_directory(self) -> None:
-        """The working directory is looked after before every restart; while it cannot be made nothing is started, and calls hear why."""
-        self.assertEqual(self.stage.prepared, 0)
+        """After a failed start the working directory is looked after; while it cannot be made nothing is started, and calls hear why."""
         self.stage.broken = "no space left"
         self.child.ends(KILLED)
         self.stage.turn()
         held = Deferred.fromCoroutine(self.runtime.when_available())
+        self.child.ends(KILLED)
+        self.stage.turn()
         self.stage.turn(1)
-        self.assertEqual((str(self.failureResultOf(held, Unavailable).value), len(self.stage.children.made)), ("no space left", 1))
-        self.stage.broken = ""
+        self.assertEqual(self.stage.prepared, 0)
+        self.fail_to_start()
         self.stage.turn(2)
+        self.assertEqual((str(self.failureResultOf(held, Unavailable).value), len(self.stage.children.made)), ("no space left", 3))
+        self.stage.broken = ""
+        self.stage.turn(4)
         self.beat()
-        self.assertEqual((self.runtime.status, self.stage.prepared), (Status.ACTIVE, 3))
+        self.assertEqual((self.runtime.status, self.stage.prepared), (Status.ACTIVE, 2))
 
     def test_never_ready(self) -> None:
         """A start that we had to kill is the plugin's own doing; one without a process is not."""

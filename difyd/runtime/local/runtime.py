@@ -83,7 +83,7 @@ class LocalRuntime:
     _command: Command = field(repr=False)
     _backoff: Backoff = field(repr=False)
     _prepare: Callable[[], Awaitable[object]] = field(repr=False)
-    """Called before every start but the first: puts the working directory right, should somebody have deleted it. Raises DaemonError."""
+    """Called before a start that follows a failed one: makes the working directory anew if somebody has deleted it. Raises DaemonError."""
     kind: RuntimeType = field(default=RuntimeType.LOCAL, init=False)
     status: Status = field(default=Status.PENDING, init=False)
     wanted: int = field(default=1, init=False)
@@ -255,17 +255,19 @@ class LocalRuntime:
 
     async def _succeed(self, delay: float) -> Instance | None:
         """Start a process after `delay` seconds, and again after growing pauses until one is ready; None when none is wanted any more."""
+        doubtful = False  # is something the matter with the working directory?
         while self.status is not Status.STOPPED:
             if self._in_vain():
                 self._tell_waiting(self._backoff.cause)
             if delay:
                 await self._pause(delay)
             try:
-                await self._prepare()
+                if doubtful:
+                    await self._prepare()
                 return await self._attempt()
             except (StartFailed, DaemonError) as why:
-                outside = isinstance(why, StartFailed) and why.outside
-                delay = self._backoff.failed(self._shared.clock.seconds(), str(why), outside=outside)
+                doubtful = not (isinstance(why, StartFailed) and why.outside)
+                delay = self._backoff.failed(self._shared.clock.seconds(), str(why), outside=not doubtful)
                 self._mourned = None
         return None
 
