@@ -6,6 +6,7 @@ them, so that the reactor sees nothing but finished bytes.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Concatenate, Final, ParamSpec
 
 import msgspec
@@ -19,6 +20,7 @@ from difyd.store.database import installations, listings
 from difyd.store.database.engine import Database, Transaction
 from difyd.store.database.listings import CATEGORIES, Filter
 from difyd.store.database.records import Page
+from difyd.wire.text import Pieces
 
 P = ParamSpec("P")
 
@@ -27,23 +29,27 @@ EVERYTHING: Final = Filter()
 
 @frozen
 class _Found:
-    json: bytes
+    json: Pieces
     broken: tuple[str, ...] = ()
 
 
 @define(eq=False)
 class Listings:
-    """All answers are the JSON of `data`. A row whose declaration is missing or broken is left out and logged."""
+    """
+    All answers are the JSON of `data`, those that may be megabytes in pieces.
+
+    A row whose declaration is missing or broken is left out and logged.
+    """
 
     log = Logger()
     _database: Database
     _declarations: Declarations
 
-    async def installed(self, tenant: str, page: int, size: int) -> bytes:
+    async def installed(self, tenant: str, page: int, size: int) -> Pieces:
         """14.1"""
         return await self._listed(_with_total, listings.installed_blocking, tenant, page, size)
 
-    async def of_category(self, tenant: str, category: str, page: int, size: int, wanted: Filter = EVERYTHING) -> bytes:
+    async def of_category(self, tenant: str, category: str, page: int, size: int, wanted: Filter = EVERYTHING) -> Pieces:
         """14.2. Raises BadRequest for a category that does not exist."""
         return await self._listed(_with_more, listings.category_blocking, tenant, _category(category), page, size, wanted)
 
@@ -52,7 +58,7 @@ class Listings:
         ids = await self._database.read(listings.plugin_ids_blocking, tenant, _category(category))
         return msgspec.json.encode({"plugin_ids": ids})
 
-    async def batch(self, tenant: str, plugin_ids: Sequence[str]) -> bytes:
+    async def batch(self, tenant: str, plugin_ids: Sequence[str]) -> Pieces:
         """14.4"""
         return await self._listed(_records, listings.batch_blocking, tenant, tuple(plugin_ids))
 
@@ -75,13 +81,13 @@ class Listings:
         """14.9: a list of bool, for each (plugin id, provider) in order."""
         return msgspec.json.encode(await self._database.read(listings.tools_exist_blocking, tenant, providers))
 
-    async def providers(self, tenant: str, kind: str, page: int, size: int) -> bytes:
+    async def providers(self, tenant: str, kind: str, page: int, size: int) -> Pieces:
         """14.11 and 14.13; `kind` as in the declaration: `tool`, `model`, ..."""
         return await self._listed(_records, listings.providers_blocking, tenant, kind, page, size)
 
-    async def bindings(self, tenant: str) -> bytes:
+    async def bindings(self, tenant: str) -> Pieces:
         """14.12"""
-        return await self._listed(_records, listings.bindings_blocking, tenant)
+        return await self._listed(_encoded, listings.bindings_blocking, tenant)
 
     async def provider(self, tenant: str, kind: str, plugin_id: str, provider: str) -> bytes:
         """14.14. Raises PluginNotFound."""
@@ -92,19 +98,19 @@ class Listings:
 
     async def _listed(
         self,
-        shape: Callable[[Page[Any]], object],
+        shape: Callable[[Page[Any]], Pieces],
         look: Callable[Concatenate[Transaction, P], Page[Any]],
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> bytes:
+    ) -> Pieces:
         def work_blocking(transaction: Transaction) -> _Found:
             state = transaction.state_blocking()
             asked = (state, look, args, tuple(kwargs.items()))
-            [json] = transaction.memory.pages.get([asked]) if state is not None else [None]
-            if json is not None:
-                return _Found(json)
+            [kept] = transaction.memory.pages.get([asked]) if state is not None else [None]
+            if kept is not None:
+                return _Found(kept)
             page = look(transaction, *args, **kwargs)
-            found = _Found(msgspec.json.encode(shape(page)), page.broken)
+            found = _Found(shape(page), page.broken)
             if state is not None and not found.broken:  # what is broken is logged each time
                 transaction.memory.pages.put(asked, found.json)
             return found
@@ -115,16 +121,25 @@ class Listings:
         return found.json
 
 
-def _with_total(page: Page[Any]) -> object:
-    return {"list": page.records, "total": page.total}
+def _with_total(page: Page[Any]) -> Pieces:
+    return b'{"list":', *_records(page), b',"total":%d}' % page.total
 
 
-def _with_more(page: Page[Any]) -> object:
-    return {"list": page.records, "has_more": page.more}
+def _with_more(page: Page[Any]) -> Pieces:
+    return b'{"list":', *_records(page), b',"has_more":%b}' % (b"true" if page.more else b"false")
 
 
-def _records(page: Page[Any]) -> object:
-    return page.records
+def _records(page: Page[Any]) -> Pieces:
+    """Of a kind that shows declarations."""
+    if not page.records:
+        return (b"[]",)
+    first, *others = page.records
+    return b"[", *first.pieces, *chain.from_iterable((b",", *record.pieces) for record in others), b"]"
+
+
+def _encoded(page: Page[Any]) -> Pieces:
+    """Of a kind that does not."""
+    return (msgspec.json.encode(page.records),)
 
 
 def _category(name: str) -> str:

@@ -29,7 +29,7 @@ from difyd.errors import (
     ShuttingDown,
     Unauthorized,
 )
-from difyd.wire.text import escape_separators
+from difyd.wire.text import Pieces, escape_separators
 
 log = Logger()
 
@@ -88,12 +88,12 @@ class Answer:
 
 def success(data: bytes = b"true") -> bytes:
     """The envelope around `data`, one JSON value on one line, which is not looked into. Never pass `null`: clients take it for a failure."""
-    return b"".join(success_pieces(data))
+    return b"".join(success_pieces((data,)))
 
 
-def success_pieces(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """The same where `data` may be megabytes, which a handler's answer in pieces does not copy once more."""
-    return b'{"code":0,"message":"success","data":', data, b"}"
+def success_pieces(data: Pieces) -> Pieces:
+    """The same for `data` that has not been joined: it may be megabytes, which a handler's answer in pieces does not copy once more."""
+    return b'{"code":0,"message":"success","data":', *data, b"}"
 
 
 def failure(why: BaseException) -> bytes:

@@ -26,6 +26,7 @@ from difyd.web.envelope import Answer, InvalidRequest, answer
 from difyd.web.request import Request, respond, respond_pieces
 from difyd.web.routes import NO_ROUTE, BodyLimit, Group, Mount, Routes
 from difyd.web.traffic import Traffic
+from difyd.wire.text import Pieces
 
 
 class Front(Resource):
@@ -108,7 +109,7 @@ class Running:
         if self._work is not None:
             self._work.cancel()
 
-    def _returned(self, result: bytes | tuple[bytes, ...] | None) -> None:
+    def _returned(self, result: bytes | Pieces | None) -> None:
         self._work = None
         if self._over:
             return

@@ -19,6 +19,7 @@ from twisted.web.http import NO_BODY_CODES, parse_qs
 from difyd.web.body import Intake, SpoolFile
 from difyd.web.envelope import JSON, Answer, answer
 from difyd.web.head import Fields, Head
+from difyd.wire.text import Pieces
 
 if TYPE_CHECKING:
     from difyd.web.channel import Channel
@@ -195,11 +196,13 @@ def respond(request: server.Request, what: Answer) -> None:
     respond_pieces(request, (what.body,))
 
 
-def respond_pieces(request: server.Request, pieces: tuple[bytes, ...]) -> None:
+def respond_pieces(request: server.Request, pieces: Pieces) -> None:
     """The same with the status as it is and a body that has not been joined."""
     if not request.responseHeaders.hasHeader(b"Content-Type"):
         request.setHeader(b"Content-Type", JSON)
     request.setHeader(b"Content-Length", b"%d" % sum(map(len, pieces)))
-    for piece in pieces:
-        request.write(piece)
+    first, *rest = pieces
+    request.write(first)
+    if rest and request.method != b"HEAD":
+        request.channel.writeSequence(rest)
     request.finish()

@@ -7,6 +7,9 @@ cost of two or three searches; repairs live in paths of their own. The rules are
 
 import re
 
+Pieces = tuple[bytes, ...]
+"""A text that has not been joined, in order."""
+
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _SEPARATORS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
 

@@ -44,7 +44,7 @@ class DebugHouse(House):
 
     def rows(self, tenant: str = TENANT) -> list[tuple[str, str, str]]:
         """(identifier, source, runtime type) of what a console lists."""
-        listed = msgspec.json.decode(self.got(self.listings.installed(tenant, 1, 100)))["list"]
+        listed = msgspec.json.decode(b"".join(self.got(self.listings.installed(tenant, 1, 100))))["list"]
         return [(row["plugin_unique_identifier"], row["source"], row["runtime_type"]) for row in listed]
 
 
@@ -76,7 +76,7 @@ class InstallTests(DebugHouse):
         second = self.connect(NEWER)
         self.assertEqual(self.got(self.installations.find(TENANT, "acme/weather")).identifier, NEWER)
         self.refused(self.installations.declaration(WEATHER), PluginNotFound)
-        self.assertEqual(msgspec.json.decode(self.got(self.listings.providers(TENANT, "model", 1, 10))), [])
+        self.assertEqual(msgspec.json.decode(b"".join(self.got(self.listings.providers(TENANT, "model", 1, 10)))), [])
         self.leave(first)
         self.leave(second, WEATHER)  # the row of this id is not that build's
         self.assertEqual(self.rows(), [(str(NEWER), "remote", "remote")])

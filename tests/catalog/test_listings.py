@@ -28,7 +28,7 @@ class PageTests(House):
         self.listings = Listings(self.database, self.known)
 
     def names(self, tenant: str = TENANT, page: int = 1, size: int = 256) -> list[str]:
-        data = json.loads(self.got(self.listings.installed(tenant, page, size)))
+        data = json.loads(b"".join(self.got(self.listings.installed(tenant, page, size))))
         return [entry["name"] for entry in data["list"]]
 
     def test_kept(self) -> None:

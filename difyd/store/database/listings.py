@@ -102,9 +102,8 @@ def category_blocking(transaction: Transaction, tenant: str, category: str, page
     Reads on, newest first, until one plugin after the page is found: only the declarations say which ones belong to it.
     """
 
-    def matching(transaction: Transaction, row: AnyRow, known: Known) -> InstallationRecord | None:
-        declaration = Declaration.decode(known.text)
-        return _installation(transaction, row, known) if _matches(row, declaration, category, wanted) else None
+    def fits(row: AnyRow, known: Known) -> bool:
+        return _matches(row, Declaration.decode(known.text), category, wanted)
 
     end = page * size
     found: list[InstallationRecord] = []
@@ -112,7 +111,7 @@ def category_blocking(transaction: Transaction, tenant: str, category: str, page
     step = 1
     while len(found) <= end:
         rows = transaction.connection.execute(_PAGE, {"tenant": tenant, **_part(step, _BATCH)}).all()
-        more, unread = _with_declarations(transaction, rows, matching)
+        more, unread = _with_declarations(transaction, rows, _installation, fits)
         found += more
         broken += unread
         step += 1
@@ -172,7 +171,7 @@ def providers_blocking(transaction: Transaction, tenant: str, kind: str, page: i
     table = TABLES[kind]
     statement = _shown(table).where(table.c.tenant_id == tenant).order_by(*newest_first(table))
     rows = transaction.connection.execute(_paged(statement), _part(page, size)).all()
-    found, broken = _with_declarations(transaction, rows, _provider(kind))
+    found, broken = _with_declarations(transaction, rows, _PROVIDERS[kind])
     return Page(found, broken=broken)
 
 
@@ -181,7 +180,7 @@ def provider_blocking(transaction: Transaction, tenant: str, kind: str, plugin_i
     table = TABLES[kind]
     statement = _shown(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id, table.c.provider == provider)
     rows = transaction.connection.execute(_stamped(statement.order_by(*newest_first(table)).limit(1))).all()
-    found, broken = _with_declarations(transaction, rows, _provider(kind))
+    found, broken = _with_declarations(transaction, rows, _PROVIDERS[kind])
     if broken:
         raise InternalError(f"the declaration of {broken[0]} cannot be read")
     return found[0] if found else None
@@ -213,36 +212,51 @@ def _part(page: int, size: int) -> dict[str, int]:
 
 
 def _with_declarations(
-    transaction: Transaction, rows: Sequence[AnyRow], make: Callable[[Transaction, AnyRow, Known], R | None]
+    transaction: Transaction,
+    rows: Sequence[AnyRow],
+    make: Callable[[Transaction, AnyRow, Known], R],
+    fits: Callable[[AnyRow, Known], bool] | None = None,
 ) -> tuple[list[R], tuple[str, ...]]:
     """
-    A record of each row and its declaration; and the identifiers of rows without a readable one.
+    A record of each row (that fits) and its declaration; and the identifiers of rows without a readable one.
 
-    The declarations that are not in memory come in one statement. Not with the rows: a database that sorts rows would carry them along.
+    Records of rows that have not changed are in memory. The declarations that are not come in one statement. Not with the rows: a database
+    that sorts rows would carry them along.
     """
     found, broken = [], []
-    known = _known(transaction, rows)
-    for row in rows:
+    keys = [(make, tuple(row)) for row in rows]
+    kept: list[Any] = list(transaction.memory.records.get(keys))  # of each what `make` makes
+    known = _known(transaction, rows if fits is not None else [row for row, record in zip(rows, kept, strict=True) if record is None])
+    for row, key, record in zip(rows, keys, kept, strict=True):
         try:
-            record = make(transaction, row, known[row.plugin_unique_identifier])
+            if fits is not None and not fits(row, known[row.plugin_unique_identifier]):
+                continue
+            if record is None:
+                record = make(transaction, row, known[row.plugin_unique_identifier])
+                if _stamp(row)[0] is not None:
+                    transaction.memory.records.put(key, record)
         except (KeyError, *_UNREADABLE):
             broken.append(str(row.plugin_unique_identifier))
         else:
-            if record is not None:
-                found.append(record)
+            found.append(record)
     return found, tuple(broken)
+
+
+def _stamp(row: AnyRow) -> Stamp:
+    """No id: the declaration is of a plugin being debugged, which may declare something else next time; or there is none."""
+    return row[-2], row[-1]
 
 
 def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:
     """By identifier; what is missing or cannot be read is left out."""
-    stamps: dict[str, Stamp] = {row.plugin_unique_identifier: (row[-2], row[-1]) for row in rows}
+    stamps: dict[str, Stamp] = {row.plugin_unique_identifier: _stamp(row) for row in rows}
     kept = dict(zip(stamps, transaction.memory.declarations.get(list(stamps.values())), strict=True))
     known = {identifier: value for identifier, value in kept.items() if value is not None}
     absent = {identifier: stamp for identifier, stamp in stamps.items() if kept[identifier] is None}
     for identifier, text in texts_blocking(transaction, absent).items():
         with suppress(*_UNREADABLE):
             known[identifier] = Known.read(text)
-            if absent[identifier][0] is not None:  # else it is of a plugin being debugged, which may declare something else next time
+            if absent[identifier][0] is not None:
                 transaction.memory.declarations.put(absent[identifier], known[identifier])
     return known
 
@@ -267,7 +281,7 @@ def _installation(transaction: Transaction, row: AnyRow, known: Known) -> Instal
         source=source or "",
         checksum=identifier.rpartition("@")[2],
         meta=_meta_of(meta),
-    )
+    ).hold(known.text)
 
 
 def _batch(transaction: Transaction, row: AnyRow, known: Known) -> BatchRecord:
@@ -287,7 +301,7 @@ def _batch(transaction: Transaction, row: AnyRow, known: Known) -> BatchRecord:
         version=_version(identifier),
         checksum=identifier.rpartition("@")[2],
         declaration=Raw(known.text),
-    )
+    ).hold(known.text)
 
 
 def _binding(_transaction: Transaction, row: AnyRow, known: Known) -> BindingRecord:
@@ -318,9 +332,14 @@ def _provider(kind: str) -> Callable[[Transaction, AnyRow, Known], ProviderRecor
             "plugin_id": row.plugin_id,
             "declaration": Raw(part),
         }
-        return AgentRecord(**facts, meta=_meta.decode(known.text).meta) if kind == "agent_strategy" else ProviderRecord(**facts)
+        if kind == "agent_strategy":
+            return AgentRecord(**facts, meta=_meta.decode(known.text).meta).hold(part)
+        return ProviderRecord(**facts).hold(part)
 
     return make
+
+
+_PROVIDERS: Final = {kind: _provider(kind) for kind in TABLES}
 
 
 def _meta_of(text: str | None) -> Raw:

@@ -1,4 +1,8 @@
-"""What lists remember: a page of declarations is megabytes, of which nothing has changed since the last time."""
+"""
+What lists remember: a page of declarations is megabytes, of which nothing or little has changed since the last time.
+
+Three kinds of it, each made of the one before, with the same bytes of declarations: nothing is copied.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -8,6 +12,9 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from attrs import define, field, frozen
 from msgspec import Struct
+
+from difyd.store.database.records import Declared
+from difyd.wire.text import Pieces
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -20,7 +27,9 @@ One that is replaced gets a new row, and whoever changes one has to say so in th
 """
 
 LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of JSON at most, of each kind."""
+"""Bytes at most, of each kind."""
+_ROW: Final = 2048
+"""Bytes of a row and of its record, less its JSON."""
 
 
 class Head(Struct, frozen=True):
@@ -88,5 +97,11 @@ class Memory:
     """What is kept of one database."""
 
     declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: len(known.text)))
-    pages: Kept[Hashable, bytes] = field(factory=lambda: Kept(len))
+    records: Kept[Hashable, Struct] = field(factory=lambda: Kept(_weigh))
+    """By what made them and all of their row, the stamp of their declaration included."""
+    pages: Kept[Hashable, Pieces] = field(factory=lambda: Kept(lambda pieces: sum(map(len, pieces))))
     """Finished lists, by the state of the database (`Transaction.state_blocking`) and all that was asked for."""
+
+
+def _weigh(record: Struct) -> int:
+    return _ROW + (sum(map(len, record.pieces)) if isinstance(record, Declared) else 0)

@@ -4,15 +4,36 @@ Rows as clients see them (http-api 13.5, 14): encoding one of these with msgspec
 Declarations and `meta` are `Raw`: the text of the database goes into the answer as it is, neither decoded nor encoded again.
 """
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
+import msgspec
 from attrs import field, frozen
 from msgspec import Raw, Struct
 
+from difyd.wire.text import Pieces
+
 R = TypeVar("R")
+_CUT: Final = b"\0"
+"""Never in JSON."""
 
 
-class InstallationRecord(Struct, frozen=True):
+class Declared(Struct, frozen=True, dict=True):
+    """A record with a member `declaration`, which is nearly all of its JSON."""
+
+    def hold(self, declaration: bytes) -> Self:
+        """Itself; `declaration`, which is what the member says, becomes one of its pieces and is not copied."""
+        head, _, tail = msgspec.json.encode(msgspec.structs.replace(self, declaration=Raw(_CUT))).partition(_CUT)
+        vars(self)["pieces"] = head, declaration, tail
+        return self
+
+    @property
+    def pieces(self) -> Pieces:
+        """Its JSON."""
+        pieces: Pieces = vars(self)["pieces"]
+        return pieces
+
+
+class InstallationRecord(Declared, frozen=True):
     """A plugin in the lists of http-api 14.1 and 14.2; `version` is the declaration's."""
 
     id: str
@@ -33,7 +54,7 @@ class InstallationRecord(Struct, frozen=True):
     meta: Raw
 
 
-class BatchRecord(Struct, frozen=True):
+class BatchRecord(Declared, frozen=True):
     """A plugin fetched by its id (http-api 14.4); `version` is the identifier's."""
 
     id: str
@@ -59,7 +80,7 @@ class MissingRecord(Struct, frozen=True):
     current_identifier: str
 
 
-class ProviderRecord(Struct, frozen=True):
+class ProviderRecord(Declared, frozen=True):
     """A provider of tools, models, datasources or triggers (http-api 14.11-14.14); `declaration` is that part of the plugin's."""
 
     id: str

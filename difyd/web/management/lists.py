@@ -17,6 +17,7 @@ from difyd.web.envelope import success, success_pieces
 from difyd.web.management.pages import Paged
 from difyd.web.params import bind, identifier, identifiers, several, text, texts, whole
 from difyd.web.routes import Group
+from difyd.wire.text import Pieces
 
 MOST: Final = 256
 """Members of a list in one request."""
@@ -99,23 +100,23 @@ class ListRoutes:
     # installations
 
     @app.route("/plugin/<tenant>/management/list", methods=["GET"])
-    async def installed(self, request: Request, tenant: str) -> tuple[bytes, ...]:
+    async def installed(self, request: Request, tenant: str) -> Pieces:
         wanted = bind(Paged, request)
         return success_pieces(await self._listings.installed(tenant, wanted.page, wanted.page_size))
 
     @app.route("/plugin/<tenant>/management/<category>/list", methods=["GET"])
-    async def of_category(self, request: Request, tenant: str, category: str) -> bytes:
+    async def of_category(self, request: Request, tenant: str, category: str) -> Pieces:
         wanted = bind(OfCategory, request)
         narrowed = Filter(wanted.query, frozenset(wanted.tags), wanted.language or LANGUAGES[0])  # type: ignore[arg-type]  # of a converter
-        return success(await self._listings.of_category(tenant, category, wanted.page, wanted.page_size, narrowed))
+        return success_pieces(await self._listings.of_category(tenant, category, wanted.page, wanted.page_size, narrowed))
 
     @app.route("/plugin/<tenant>/management/installation/ids", methods=["GET"])
     async def ids_of_category(self, request: Request, tenant: str) -> bytes:
         return success(await self._listings.ids_of_category(tenant, bind(Category, request).category))
 
     @app.route("/plugin/<tenant>/management/installation/fetch/batch", methods=["POST"])
-    async def batch(self, request: Request, tenant: str) -> bytes:
-        return success(await self._listings.batch(tenant, bind(Batch, request).plugin_ids))
+    async def batch(self, request: Request, tenant: str) -> Pieces:
+        return success_pieces(await self._listings.batch(tenant, bind(Batch, request).plugin_ids))
 
     @app.route("/plugin/<tenant>/management/installation/missing", methods=["POST"])
     async def missing(self, request: Request, tenant: str) -> bytes:
@@ -150,27 +151,27 @@ class ListRoutes:
         return success(await self._listings.tools_exist(tenant, [(tool.plugin_id, tool.provider_name) for tool in wanted]))
 
     @app.route("/plugin/<tenant>/management/models/bindings", methods=["GET"])
-    async def bindings(self, request: Request, tenant: str) -> bytes:
-        return success(await self._listings.bindings(tenant))
+    async def bindings(self, request: Request, tenant: str) -> Pieces:
+        return success_pieces(await self._listings.bindings(tenant))
 
     @app.route("/plugin/<tenant>/management/models", methods=["GET"])
-    async def models(self, request: Request, tenant: str) -> bytes:
+    async def models(self, request: Request, tenant: str) -> Pieces:
         return await self._providers(request, tenant, "model")
 
     @app.route("/plugin/<tenant>/management/tools", methods=["GET"])
-    async def tools(self, request: Request, tenant: str) -> bytes:
+    async def tools(self, request: Request, tenant: str) -> Pieces:
         return await self._providers(request, tenant, "tool")
 
     @app.route("/plugin/<tenant>/management/agent_strategies", methods=["GET"])
-    async def agent_strategies(self, request: Request, tenant: str) -> bytes:
+    async def agent_strategies(self, request: Request, tenant: str) -> Pieces:
         return await self._providers(request, tenant, "agent_strategy")
 
     @app.route("/plugin/<tenant>/management/datasources", methods=["GET"])
-    async def datasources(self, request: Request, tenant: str) -> bytes:
+    async def datasources(self, request: Request, tenant: str) -> Pieces:
         return await self._providers(request, tenant, "datasource")
 
     @app.route("/plugin/<tenant>/management/triggers", methods=["GET"])
-    async def triggers(self, request: Request, tenant: str) -> bytes:
+    async def triggers(self, request: Request, tenant: str) -> Pieces:
         return await self._providers(request, tenant, "trigger")
 
     @app.route("/plugin/<tenant>/management/tool", methods=["GET"])
@@ -189,9 +190,9 @@ class ListRoutes:
     async def trigger(self, request: Request, tenant: str) -> bytes:
         return await self._provider(request, tenant, "trigger")
 
-    async def _providers(self, request: Request, tenant: str, kind: str) -> bytes:
+    async def _providers(self, request: Request, tenant: str, kind: str) -> Pieces:
         wanted = bind(Paged, request)
-        return success(await self._listings.providers(tenant, kind, wanted.page, wanted.page_size))
+        return success_pieces(await self._listings.providers(tenant, kind, wanted.page, wanted.page_size))
 
     async def _provider(self, request: Request, tenant: str, kind: str) -> bytes:
         wanted = bind(Provider, request)

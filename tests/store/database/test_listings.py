@@ -393,6 +393,36 @@ class ListingsContract(DatabaseCase):
         self.damage(WEATHER, "no longer looked at")
         self.assertEqual(self.names(self.read(listings.installed_blocking, TENANT, 1, 10)), ["weather"])
 
+    def test_records(self) -> None:
+        """Records of rows that stay as they are stay too, on whatever page; one that changes by anything is made anew."""
+        made = [self.install(plugin(name)) for name in "abc"]
+
+        def listed() -> dict[str, object]:
+            return {record.name: record for record in self.read(listings.installed_blocking, TENANT, 1, 10).records}
+
+        first = listed()
+        self.install(plugin("d"))
+        change = update(plugin_installations).where(plugin_installations.c.id == made[1].id).values(endpoints_active=7)
+        self.do(lambda transaction: transaction.connection.execute(change))
+        self.do(installations.uninstall_blocking, TENANT, made[2].id)
+        now = listed()
+        self.assertEqual(list(now), ["d", "b", "a"])
+        self.assertIs(now["a"], first["a"])
+        self.assertEqual((first["b"].endpoints_active, now["b"].endpoints_active), (0, 7))
+
+    def test_pieces(self) -> None:
+        """The pieces of a record are its JSON; its declaration is the same object in all lists that show it."""
+        self.install(WEATHER, "tool", "agent_strategy", meta={"version": "0.0.2"}, icon="\u2028é")
+        installed, again = [self.read(look, TENANT, *args).records[0] for look, args in
+                            ((listings.installed_blocking, (1, 10)), (listings.batch_blocking, (["acme/weather"],)))]  # fmt: skip
+        for record in (
+            installed,
+            again,
+            *(self.read(listings.providers_blocking, TENANT, kind, 1, 10).records[0] for kind in ("tool", "agent_strategy")),
+        ):
+            self.assertEqual(b"".join(record.pieces), msgspec.json.encode(record))
+        self.assertIs(installed.pieces[1], again.pieces[1])
+
     def test_replaced(self) -> None:
         """Another row is another declaration, and so is a row with another time."""
         self.upload(WEATHER, description={"en_US": "first"})
