@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 from attrs import define, field
-from msgspec import Raw
+from msgspec import DecodeError, Raw
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
@@ -165,19 +165,28 @@ def _item(item: Accepted | Reported) -> dict[str, object]:
 
 def _declare_blocking(transaction: Transaction, wanted: Mapping[PluginIdentifier, tuple[bytes, bool]]) -> list[PluginIdentifier]:
     """
-    The first upload's declaration stays, except that a verified copy that comes later makes it verified (package-format 25.5).
+    The first upload's declaration stays, except that a verified copy that comes later makes it verified, also where it is installed
+    (package-format 25.5), and that one which cannot be read is mended.
 
     Which ones have changed?
     """
     changed = []
     for identifier, (text, verified) in wanted.items():
-        if declarations.add_blocking(transaction, identifier, text) or not verified:
+        if declarations.add_blocking(transaction, identifier, text):
             continue
-        kept = declarations.get_blocking(transaction, identifier)
-        if kept is not None and not Declaration.decode(kept).view.verified and declarations.remove_blocking(transaction, identifier):
-            declarations.add_blocking(transaction, identifier, text)
+        known = _is_verified(declarations.get_blocking(transaction, identifier))
+        if known is None or (verified and not known):
+            declarations.replace_blocking(transaction, identifier, text)
             changed.append(identifier)
     return changed
+
+
+def _is_verified(kept: bytes | None) -> bool | None:
+    """What a stored declaration says of itself; None when it cannot be read."""
+    try:
+        return None if kept is None else Declaration.decode(kept).view.verified
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 @define(eq=False)

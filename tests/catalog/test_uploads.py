@@ -12,14 +12,17 @@ from difyd.catalog.contents import Contents
 from difyd.catalog.scratch import Scratch
 from difyd.catalog.uploads import Uploads
 from difyd.entities.identifier import PluginIdentifier
+from difyd.entities.installation import RuntimeType
 from difyd.errors import BadPackage, BadRequest, InternalError, NotFound, StorageFailed
 from difyd.package.policy import Policy
 from difyd.package.signature import Keys
 from difyd.package.upload import Gate
 from difyd.store.blobs import Blobs
 from difyd.store.database import declarations
+from difyd.store.database.installations import install_blocking
+from difyd.store.database.listings import installed_blocking
 from difyd.store.local import LocalObjects
-from tests.catalog.house import House
+from tests.catalog.house import TENANT, House
 from tests.catalog.packages import ICON, KEY, bundle, local, package, signed
 from tests.store.inline import inline_threads
 
@@ -159,6 +162,31 @@ class Packages(UploadHouse):
         self.assertFalse(self.got(self.installations.declaration(identifier)).view.verified)
         self.take(signed(package()))
         self.assertTrue(self.got(self.installations.declaration(identifier)).view.verified)
+
+    def test_signed_copy_of_an_installed_one(self) -> None:
+        """The installation is verified from then on, in lists too."""
+        identifier = PluginIdentifier.parse(self.take(package())["unique_identifier"])
+        kept = self.got(self.installations.declaration(identifier))
+        self.got(self.database.run(install_blocking, TENANT, identifier, kept, runtime=RuntimeType.LOCAL, source="package"))
+
+        def listed() -> bool:
+            (record,) = self.got(self.database.read(installed_blocking, TENANT, 1, 10)).records
+            return msgspec.json.decode(record.declaration)["verified"]
+
+        self.assertFalse(listed())
+        self.clock.advance(1)
+        self.take(signed(package()))
+        self.assertTrue(listed())
+        self.assertTrue(self.got(self.installations.declaration(identifier)).view.verified)
+
+    def test_damaged_declaration_is_mended(self) -> None:
+        """A stored declaration that cannot be read any more is replaced by the next upload."""
+        identifier = PluginIdentifier.parse(self.take(package())["unique_identifier"])
+        good = self.text_of(str(identifier))
+        for broken in ("{", "", "[1]"):
+            self.got(self.database.run(declarations.replace_blocking, identifier, broken.encode()))
+            self.take(package())
+            self.assertEqual(self.text_of(str(identifier)), good)
 
     def test_damaged_copy_is_mended(self) -> None:
         """A stored package that cannot be read any more is replaced by whatever fits its identifier."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, LargeBinary, bindparam, cast, delete, exists, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, LargeBinary, bindparam, cast, select, union_all, update
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
@@ -68,10 +68,10 @@ def add_blocking(transaction: Transaction, identifier: PluginIdentifier, text: b
     return transaction.connection.scalar(kept) == stamps["id"]
 
 
-def remove_blocking(transaction: Transaction, identifier: PluginIdentifier) -> bool:
-    """Take back what `add_blocking` wrote, for an upload that failed; refused (False) once somebody has the version installed."""
-    in_use = exists().where(plugins.c.plugin_unique_identifier == identifier.text)
-    removed = transaction.connection.execute(
-        delete(plugin_declarations).where(plugin_declarations.c.plugin_unique_identifier == identifier.text, ~in_use)
+def replace_blocking(transaction: Transaction, identifier: PluginIdentifier, text: bytes) -> None:
+    """Another text for a declaration that there is, whoever has it installed. Its time moves, by which lists notice."""
+    transaction.connection.execute(
+        update(plugin_declarations)
+        .where(plugin_declarations.c.plugin_unique_identifier == identifier.text)
+        .values(declaration=text.decode(), updated_at=transaction.moment)
     )
-    return removed.rowcount > 0

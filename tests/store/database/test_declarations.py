@@ -3,6 +3,7 @@
 import msgspec
 
 from difyd.store.database import declarations
+from difyd.store.database.tables import plugin_declarations
 from tests.store.database.cases import WEATHER, WEATHER_2, DatabaseCase, SQLiteCase, plugin
 
 
@@ -33,14 +34,16 @@ class DeclarationsContract(DatabaseCase):
         self.assertEqual(self.read(declarations.get_many_blocking, wanted), {WEATHER: b"{}"})
         self.assertEqual(self.read(declarations.get_many_blocking, []), {})
 
-    def test_remove(self) -> None:
-        """A failed upload takes its row back, unless somebody has installed the version meanwhile."""
-        self.upload(WEATHER)
-        self.assertTrue(self.do(declarations.remove_blocking, WEATHER))
-        self.assertFalse(self.do(declarations.remove_blocking, WEATHER))
+    def test_replace(self) -> None:
+        """The same row gets another text and another time, also where somebody has the version; others stay as they are."""
         self.install(WEATHER)
-        self.assertFalse(self.do(declarations.remove_blocking, WEATHER))
-        self.assertIsNotNone(self.read(declarations.get_blocking, WEATHER))
+        self.upload(WEATHER_2)
+        before = self.rows(plugin_declarations, "id", "created_at", "updated_at", "declaration")
+        self.do(declarations.replace_blocking, WEATHER, b'{"verified":true}')
+        after = self.rows(plugin_declarations, "id", "created_at", "updated_at", "declaration")
+        self.assertEqual((after[0][:2], after[0][3]), (before[0][:2], '{"verified":true}'))
+        self.assertGreater(after[0][2], before[0][2])
+        self.assertEqual(after[1], before[1])
 
 
 class SQLiteDeclarationsTests(DeclarationsContract, SQLiteCase):

@@ -429,7 +429,7 @@ class ListingsContract(DatabaseCase):
         row = {"plugin_id": "acme/weather", "plugin_unique_identifier": WEATHER.text, "tenant_id": TENANT, "runtime_type": "local"}
         self.do(lambda transaction: transaction.connection.execute(plugin_installations.insert().values(**transaction.stamps(), **row)))
         self.assertEqual(self.descriptions(), ["first"])
-        self.do(declarations.remove_blocking, WEATHER)
+        self.damage(WEATHER, None)
         self.assertEqual(self.descriptions(), [])
         self.upload(WEATHER, description={"en_US": "second"})
         self.assertEqual(self.descriptions(), ["second"])
