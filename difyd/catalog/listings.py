@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from difyd.catalog.declarations import Declarations
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import BadRequest, PluginNotFound
-from difyd.store.database import installations, listings
+from difyd.store.database import changes, installations, listings
 from difyd.store.database.engine import Database, Transaction
 from difyd.store.database.listings import CATEGORIES, Filter
 from difyd.store.database.records import Page
@@ -104,14 +104,14 @@ class Listings:
         **kwargs: P.kwargs,
     ) -> Pieces:
         def work_blocking(transaction: Transaction) -> _Found:
-            state = transaction.state_blocking()
-            asked = (state, look, args, tuple(kwargs.items()))
-            [kept] = transaction.memory.pages.get([asked]) if state is not None else [None]
+            number = changes.number_blocking(transaction.connection)
+            asked = (number, look, args, tuple(kwargs.items()))
+            [kept] = transaction.memory.pages.get([asked]) if number is not None else [None]
             if kept is not None:
                 return _Found(kept)
             page = look(transaction, *args, **kwargs)
             found = _Found(shape(page), page.broken)
-            if state is not None and not found.broken:  # what is broken is logged each time
+            if number is not None and not found.broken:  # what is broken is logged each time
                 transaction.memory.pages.put(asked, found.json)
             return found
 

@@ -196,7 +196,7 @@ class SchemaTests(SchemaContract, PostgreSQLCase):
         report = self.prepare()
         self.assertEqual(
             report,
-            ["created constraint uni_serverless_runtimes_plugin_unique_identifier", "migrated from revision none to 0001"],
+            ["created constraint uni_serverless_runtimes_plugin_unique_identifier", "migrated from revision none to 0002"],
         )
         made = self.install(WEATHER)
         self.assertEqual(self.read(installations.by_id_blocking, TENANT, made.id), made)

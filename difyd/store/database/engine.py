@@ -1,8 +1,7 @@
 """The database as a part of the daemon: open, transactions on threads, close."""
 
-import sqlite3
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -46,19 +45,6 @@ class Transaction:
     def stamps(self) -> dict[str, object]:
         """The columns that every new row starts with."""
         return {"id": self.ids.new(), "created_at": self.moment, "updated_at": self.moment}
-
-    def state_blocking(self) -> Hashable | None:
-        """
-        Equal values mean that nothing was committed in between, by whomever. None where the database does not tell (a server).
-
-        SQLite tells each of its connections what others have changed (https://www.sqlite.org/pragma.html#pragma_data_version), and what it
-        has changed itself. Asking is the first read of the transaction, so all that follow see this state.
-        """
-        driver = self.connection.connection.driver_connection
-        if not isinstance(driver, sqlite3.Connection):
-            return None
-        others = self.connection.exec_driver_sql("PRAGMA data_version").scalar()
-        return self.connection.info.setdefault("states", object()), others, driver.total_changes
 
 
 class Database(Service):

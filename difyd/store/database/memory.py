@@ -100,7 +100,7 @@ class Memory:
     records: Kept[Hashable, Struct] = field(factory=lambda: Kept(_weigh))
     """By what made them and all of their row, the stamp of their declaration included."""
     pages: Kept[Hashable, Pieces] = field(factory=lambda: Kept(lambda pieces: sum(map(len, pieces))))
-    """Finished lists, by the state of the database (`Transaction.state_blocking`) and all that was asked for."""
+    """Finished lists, by the number of changes that they show (`difyd.store.database.changes`) and all that was asked for."""
 
 
 def _weigh(record: Struct) -> int:

@@ -9,10 +9,11 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, inspect, select, text
 
+from difyd.store.database import changes
 from difyd.store.database.failures import DatabaseFailed
 from difyd.store.database.tables import metadata
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest revision in `migrations/versions`."""
 VERSIONS: Final = Table("difyd_alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))
 """Alembic's own table, under a name of ours."""
@@ -38,6 +39,7 @@ def prepare_blocking(engine: Engine, *, migrate: bool) -> list[str]:
             return []  # another node was faster
         if revision is None and not inspect(connection).get_table_names():
             metadata.create_all(connection, checkfirst=False)
+            changes.install_blocking(connection)
             VERSIONS.create(connection)
             connection.execute(VERSIONS.insert().values(version_num=HEAD))
             return ["created all tables"]

@@ -55,6 +55,9 @@ plugin_installations = _table(
 )
 """One row per tenant and plugin id."""
 
+NEWEST = Index("difyd_plugin_installations_newest", *(plugin_installations.c[name] for name in ("tenant_id", "created_at", "id")))
+"""The order of their list."""
+
 plugin_declarations = _table(
     "plugin_declarations",
     Column("plugin_unique_identifier", String(255)),

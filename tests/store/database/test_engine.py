@@ -173,29 +173,6 @@ class SQLiteTests(DatabaseContract, SQLiteCase):
         self.do(work)
         self.assertEqual(self.read(tenants), ["a", "b"])
 
-    def test_state(self) -> None:
-        """A state stays the same until something is committed: here, by another connection, by another process."""
-        other = self.open()
-
-        def state() -> object:
-            return self.read(lambda transaction: transaction.state_blocking())
-
-        first = state()
-        self.read(tenants)
-        self.assertEqual(state(), first)
-        seen = {first}
-        self.do(add, "a")
-        seen.add(state())
-        self.successResultOf(Deferred.fromCoroutine(other.run(add, "b")))
-        seen.add(state())
-        foreign = sqlite3.connect(self.engine.url.database)
-        foreign.execute(f"UPDATE {debug_keys.name} SET debug_key = 'x' WHERE tenant_id = 'a'")
-        foreign.commit()
-        foreign.close()
-        seen.add(state())
-        self.assertEqual(len(seen), 4)
-        self.assertNotIn(None, seen)
-
     def test_readers_and_the_writer(self) -> None:
         """A writer that has not committed yet holds no reader up."""
 

@@ -8,11 +8,11 @@ from sqlalchemy import MetaData, inspect, text
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.store.database import schema
+from difyd.store.database import changes, schema
 from difyd.store.database.connect import sqlite_engine
 from difyd.store.database.engine import Database, DatabaseFailed
 from difyd.store.database.installations import repair_blocking
-from difyd.store.database.tables import SHARED, metadata
+from difyd.store.database.tables import NEWEST, SHARED, metadata
 from tests.store.database.cases import OTHER, TENANT, WEATHER, DatabaseCase, SQLiteCase, plugin
 from tests.store.inline import inline_threads
 
@@ -44,7 +44,7 @@ class SchemaContract(DatabaseCase):
         """Thirteen shared tables and ours, with the reference's indexes and constraints by name."""
         found = described(self.engine)
         self.assertEqual(len(SHARED), 13)
-        self.assertEqual(set(found), {*metadata.tables, schema.VERSIONS.name})
+        self.assertEqual(set(found) - {changes.NAME}, {*metadata.tables, schema.VERSIONS.name})
         self.assertTrue(all(name.startswith("difyd_") for name in set(found) - {table.name for table in SHARED}))
         for table in metadata.tables.values():
             self.assertEqual(set(found[table.name]["columns"]), {column.name for column in table.columns})
@@ -65,7 +65,7 @@ class SchemaContract(DatabaseCase):
         self.empty()
         self.execute("CREATE TABLE somebody_elses (id integer)")
         report = self.prepare()
-        self.assertIn("migrated from revision none to 0001", report)
+        self.assertIn("migrated from revision none to 0002", report)
         self.execute("DROP TABLE somebody_elses")
         self.assertEqual(described(self.engine), made)
 
@@ -92,7 +92,7 @@ class SchemaContract(DatabaseCase):
             "added column plugins.source",
             "created index idx_plugins_plugin_id",
             "created index idx_install_tasks_status",
-            "migrated from revision none to 0001",
+            "migrated from revision none to 0002",
         ]
         self.assertEqual(sorted(report), sorted(expected))
         self.assertIsNotNone(self.install(plugin("maps")))
@@ -105,6 +105,18 @@ class SchemaContract(DatabaseCase):
         )
         self.assertEqual(described(self.engine), made)
         self.assertEqual(self.prepare(), [])
+
+    def test_first_version(self) -> None:
+        """A database of the first version of this daemon gets what came later."""
+        made = described(self.engine)
+        self.execute(
+            *self.drop_indexes(NEWEST.name),
+            *([f"DROP TABLE {changes.NAME}"] if changes.NAME in made else []),
+            f"UPDATE {schema.VERSIONS.name} SET version_num = '0001'",
+        )
+        self.assertEqual(self.prepare(), [f"created index {NEWEST.name}", "migrated from revision 0001 to 0002"])
+        self.assertEqual(described(self.engine), made)
+        self.install(WEATHER)
 
     def test_duplicates(self) -> None:
         """What stands in the way of a unique index goes: the oldest row of a version and the newest installation stay."""
