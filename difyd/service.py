@@ -73,6 +73,7 @@ from difyd.store.database.engine import Database
 from difyd.store.local import LocalObjects
 from difyd.store.lock import DirectoryLock
 from difyd.store.plugindata import PluginData
+from difyd.store.probe import StorageProbe
 from difyd.store.threads import Threads
 from difyd.telemetry.metrics import Metrics, NoMetrics
 from difyd.web.admin import Admin
@@ -122,6 +123,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     metrics = make_metrics(settings)
     store = make_store(reactor, settings, zone)
     files = Threads(reactor, ThreadPool(0, 4, "files"))
+    probe = StorageProbe(reactor, store.blobs)
     scratch = Scratch(files, settings.data_directory / SCRATCH / "packages")
 
     declarations = Declarations(store.database)
@@ -174,7 +176,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
         settings.routine_pool_size,
         lambda: len(invoker),
         lambda: supervisor.launching,
-        {"database": lambda: store.database.healthy},  # asked every few seconds by the monitor, so it gets well by itself
+        {"database": lambda: store.database.healthy, "storage": lambda: probe.good},  # both get well by themselves: somebody asks them again
     )
     changes = ChangeRoutes(
         Intake(bodies.run, spool), uploads, installs, uninstalls, Tasks(store.database),
@@ -215,6 +217,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
             store.lock,
             files,
             store.blobs,
+            probe,
             store.database,
             scratch,
             working_path,

@@ -10,11 +10,9 @@ daemon finds what the other one wrote:
     persistence/<tenant>/acme/weather/<key>      a value of a plugin
 """
 
-import errno
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -23,13 +21,10 @@ from zope.interface import Attribute, Interface, implementer
 from difyd.errors import BadRequest, StorageFailed
 from difyd.store.threads import Threads
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_OF_KEYS: Final = frozenset((errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EINVAL))
-"""What a working file system says of a name, or of a file that was to be stored."""
 _OUTSIDE: Final = re.compile(r"(?:^|/)(?:\.{0,2}|\.difyd[^/]*)(?:/|\Z)|[\\\0]")
 """A part that is empty, `.`, `..` or the store's own; a backslash; a NUL."""
+_PROBE: Final = bytes(4096)
+"""More than a file system keeps in its directories."""
 
 
 class BlobMissing(StorageFailed):
@@ -152,36 +147,38 @@ class Blobs(Service):
 
     def __init__(self, objects: IObjects, threads: Threads) -> None:
         self.objects = objects
-        self.healthy = True
-        """Did the place do what was asked of it last? For who asks whether the daemon is ready; keys that it cannot take do not count."""
         self._threads = threads
 
     async def read(self, key: str) -> bytes:
-        return await self._run(self.objects.read_blocking, key)
+        return await self._threads.run(self.objects.read_blocking, key)
 
     async def write(self, key: str, data: bytes) -> None:
-        await self._run(self._write_blocking, key, data)
+        await self._threads.run(self._write_blocking, key, data)
 
     async def write_file(self, key: str, source: Path) -> None:
-        await self._run(self.objects.write_file_blocking, key, source)
+        await self._threads.run(self.objects.write_file_blocking, key, source)
 
     async def fetch(self, key: str, destination: Path) -> None:
-        await self._run(self.objects.fetch_blocking, key, destination)
+        await self._threads.run(self.objects.fetch_blocking, key, destination)
 
     async def copy(self, source: str, target: str) -> None:
-        await self._run(self.objects.copy_blocking, source, target)
+        await self._threads.run(self.objects.copy_blocking, source, target)
 
     async def exists(self, key: str) -> bool:
         return await self.size(key) is not None
 
     async def size(self, key: str) -> int | None:
-        return await self._run(self.objects.size_blocking, key)
+        return await self._threads.run(self.objects.size_blocking, key)
 
     async def delete(self, key: str) -> bool:
-        return await self._run(self.objects.delete_blocking, key)
+        return await self._threads.run(self.objects.delete_blocking, key)
 
     async def list(self, prefix: str) -> list[str]:
-        return await self._run(self.objects.list_blocking, prefix)
+        return await self._threads.run(self.objects.list_blocking, prefix)
+
+    async def probe(self) -> None:
+        """Write something that nobody will see. Raises StorageFailed."""
+        await self._threads.run(self._probe_blocking)
 
     def startService(self) -> Deferred[None]:
         """Fires when the place can be used. Fails with StorageFailed."""
@@ -194,14 +191,8 @@ class Blobs(Service):
         Service.stopService(self)
         return self._threads.stopService()
 
-    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            result = await self._threads.run(work, *args, **kwargs)
-        except StorageFailed as why:
-            self.healthy = isinstance(why, BlobMissing) or getattr(why.__cause__, "errno", None) in _OF_KEYS
-            raise
-        self.healthy = True
-        return result
-
     def _write_blocking(self, key: str, data: bytes) -> None:
         self.objects.stage_blocking(key, data).commit_blocking()
+
+    def _probe_blocking(self) -> None:
+        self.objects.stage_blocking("probe", _PROBE).discard_blocking()

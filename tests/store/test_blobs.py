@@ -202,18 +202,6 @@ class LocalBlobsTests(BlobsContract, SynchronousTestCase):
         self.now(self.blobs.write("a/b", b""))
         self.fails(StorageFailed, self.blobs.exists("a/" + "x" * 300))
 
-    def test_healthy(self) -> None:
-        """A place that fails is not well until it does something again; keys that it cannot take, or has not, say nothing of it."""
-        self.now(self.blobs.write("a", b""))
-        for attempt in (self.blobs.read("missing"), self.blobs.write("a/b", b""), self.blobs.exists("x" * 300)):
-            self.fails(StorageFailed, attempt)
-            self.assertTrue(self.blobs.healthy)
-        (self.root / "loop").symlink_to("loop")
-        self.fails(StorageFailed, self.blobs.read("loop"))
-        self.assertFalse(self.blobs.healthy)
-        self.now(self.blobs.read("a"))
-        self.assertTrue(self.blobs.healthy)
-
     def test_unusable(self) -> None:
         """A root that cannot be made fails the start with the directory's name."""
         file = self.files / "file"
