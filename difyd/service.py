@@ -279,7 +279,7 @@ def make_gate(settings: Settings) -> Gate:
     keys, complaints = load_keys_blocking([Path(name) for name in trusted])
     for complaint in complaints:
         log.warn("{complaint}", complaint=complaint)
-    policy = Policy(settings.force_verifying_signature, settings.enforce_langgenius_plugin_signatures)
+    policy = Policy(settings.force_verifying_signature, settings.enforce_langgenius_plugin_signatures, settings.langgenius_by_official_key_only)
     return Gate(keys, policy, settings.max_plugin_package_size)
 
 

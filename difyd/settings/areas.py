@@ -104,8 +104,10 @@ class Directories:
     plugin_asset_cache_size: int = positive(256, "files of packages kept in memory", most=65535)
     persistence_storage_path: str = text("persistence", "area of the data that plugins keep")
     persistence_storage_max_size: int = positive(104857600, "limit of that data for each tenant and plugin", unit="bytes")
-    plugin_model_installations_cache_enabled: bool = flag(False, "cache the list of models", status=LATER)
-    plugin_model_installations_cache_ttl: int = positive(1440, "its life; negative: 60", least=None, unit="min", status=LATER)
+    plugin_model_installations_cache_enabled: bool = flag(
+        False, "keep the list of models; all lists are kept while nothing changes", status=UNUSED
+    )
+    plugin_model_installations_cache_ttl: int = positive(1440, "its life", least=None, unit="min", status=UNUSED)
 
 
 @frozen(kw_only=True, slots=False)
@@ -154,6 +156,9 @@ class Signatures:
 
     force_verifying_signature: bool = flag(True, "refuse packages without a valid signature")
     enforce_langgenius_plugin_signatures: bool = flag(True, "refuse packages of author `langgenius` without its signature")
+    langgenius_by_official_key_only: bool = flag(
+        False, "of those, let only the official key be that signature; otherwise the keys below may vouch for Langgenius, too"
+    )
     third_party_signature_verification_enabled: bool = flag(False, "accept signatures by the keys below, too")
     third_party_signature_verification_public_keys: tuple[str, ...] = words((), "paths of their public keys (PEM)")
 
