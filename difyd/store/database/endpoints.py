@@ -12,7 +12,7 @@ from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import BadIdentifier, PluginNotFound
 from difyd.store.database.declarations import get_many_blocking
 from difyd.store.database.engine import Transaction
-from difyd.store.database.statements import AnyRow, newest_first
+from difyd.store.database.statements import AnyRow, newest_first, skipped
 from difyd.store.database.tables import endpoints, plugin_installations
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
@@ -144,7 +144,7 @@ def list_blocking(transaction: Transaction, tenant: str, page: int, size: int, *
     statement = select(endpoints).where(endpoints.c.tenant_id == tenant)
     if plugin_id is not None:
         statement = statement.where(endpoints.c.plugin_id == plugin_id)
-    statement = statement.order_by(*newest_first(endpoints)).offset((page - 1) * size).limit(size)
+    statement = statement.order_by(*newest_first(endpoints)).offset(skipped(page, size)).limit(size)
     found = [_read(row) for row in transaction.connection.execute(statement)]
     installed = _installed(transaction, tenant, {endpoint.plugin_id for endpoint in found})
     texts = get_many_blocking(transaction, installed.values())

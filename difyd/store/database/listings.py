@@ -22,7 +22,7 @@ from difyd.store.database.declarations import texts_blocking
 from difyd.store.database.engine import Transaction
 from difyd.store.database.memory import Known, Stamp
 from difyd.store.database.records import AgentRecord, BatchRecord, BindingRecord, InstallationRecord, MissingRecord, Page, ProviderRecord
-from difyd.store.database.statements import AnyRow, chunks, newest_first
+from difyd.store.database.statements import AnyRow, chunks, newest_first, skipped
 from difyd.store.database.tables import CATEGORIES as TABLES
 from difyd.store.database.tables import plugin_declarations, plugin_installations
 from difyd.store.database.times import rfc3339
@@ -208,7 +208,7 @@ def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingReco
 
 def _part(page: int, size: int) -> dict[str, int]:
     """What `_paged` asks for."""
-    return {"skipped": (page - 1) * size, "size": size}
+    return {"skipped": skipped(page, size), "size": size}
 
 
 def _with_declarations(

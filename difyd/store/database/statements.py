@@ -13,6 +13,7 @@ AnyRow = Row[*tuple[Any, ...]]
 
 CHUNK = 500
 """Values in one IN list at most: SQLite and PostgreSQL take many more, query planners do not like them."""
+_FAR = 1 << 62
 
 
 def insert_absent(connection: Connection, table: Table, **values: Any) -> None:
@@ -65,6 +66,11 @@ def _insert_absent(dialect: str, table: Table) -> Insert:
     from sqlalchemy.dialects import sqlite
 
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def skipped(page: int, size: int) -> int:
+    """Rows before a page: as many as databases can count, which is beyond all that there are."""
+    return min((page - 1) * size, _FAR)
 
 
 def newest_first(table: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

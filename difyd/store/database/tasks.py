@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from difyd.entities.identifier import PluginIdentifier
 from difyd.store.database.engine import Transaction
 from difyd.store.database.records import TaskEntry, TaskRecord
-from difyd.store.database.statements import AnyRow, newest_first
+from difyd.store.database.statements import AnyRow, newest_first, skipped
 from difyd.store.database.tables import install_tasks, jobs
 from difyd.store.database.times import rfc3339
 
@@ -91,7 +91,7 @@ def list_blocking(transaction: Transaction, tenant: str, page: int, size: int) -
         select(install_tasks)
         .where(install_tasks.c.tenant_id == tenant)
         .order_by(*newest_first(install_tasks))
-        .offset((page - 1) * size)
+        .offset(skipped(page, size))
         .limit(size)
     )
     return [_read(transaction, row) for row in transaction.connection.execute(statement)]

@@ -8,7 +8,7 @@ from sqlalchemy import delete, event, update
 from difyd.entities.declaration import Declaration
 from difyd.entities.installation import RuntimeType
 from difyd.errors import InternalError
-from difyd.store.database import declarations, installations, listings
+from difyd.store.database import declarations, endpoints, installations, listings, tasks
 from difyd.store.database.listings import Filter
 from difyd.store.database.memory import Memory
 from difyd.store.database.records import MissingRecord
@@ -103,6 +103,11 @@ class ListingsContract(DatabaseCase):
         pages = [self.read(listings.installed_blocking, TENANT, page, 2) for page in (1, 2, 3, 4)]
         self.assertEqual([self.names(page) for page in pages], [["p4", "p3"], ["p2", "p1"], ["p0"], []])
         self.assertEqual({page.total for page in pages}, {5})
+        for far in (10**18, 10**30):
+            self.assertEqual(self.read(listings.installed_blocking, TENANT, far, 256), listings.Page([], total=5))
+            self.assertEqual(self.read(listings.providers_blocking, TENANT, "tool", far, 256).records, [])
+            self.assertEqual(self.read(tasks.list_blocking, TENANT, far, 256), [])
+            self.assertEqual(self.read(endpoints.list_blocking, TENANT, far, 100), [])
         self.assertEqual(self.read(listings.installed_blocking, TENANT, 1, 256).total, 5)
 
     def test_nothing(self) -> None:
