@@ -1,5 +1,7 @@
 """Endpoints: set up and changed by tenants, looked up by the hooks that the world calls (http-api 11, 12; state-and-cluster 5.9)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -7,6 +9,7 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from difyd.callback.interfaces import ISecrets
 from difyd.catalog.installations import Installations
@@ -16,7 +19,7 @@ from difyd.entities.settings_schema import Schema, has_secrets, masked, unmasked
 from difyd.errors import BadRequest, DaemonError, InternalError, NotFound, PermissionDenied, PluginNotFound
 from difyd.store.database import endpoints
 from difyd.store.database.endpoints import Endpoint
-from difyd.store.database.engine import Database
+from difyd.store.database.engine import Database, DatabaseFailed
 from difyd.store.database.times import rfc3339
 
 KEPT: Final = 4096
@@ -52,6 +55,7 @@ class Endpoints:
     Secrets are encrypted before a row is written, so that no endpoint exists without its settings (http-api 22.10).
     """
 
+    log = Logger()
     _clock: IReactorTime
     _database: Database
     _installations: Installations
@@ -79,16 +83,17 @@ class Endpoints:
         validate(schema, settings)
         endpoint_id = self._database.ids.new()
         encrypted = await self._encrypt(tenant, user, endpoint_id, settings, schema)
-        await self._database.run(
-            endpoints.create_blocking,
-            id=endpoint_id,
-            hook_id=endpoints.new_hook_id(),
-            tenant=tenant,
-            user=user,
-            plugin_id=identifier.plugin_id,
-            name=name,
-            settings=msgspec.json.encode(encrypted),
-        )
+        with _failing("failed to setup endpoint"):
+            await self._database.run(
+                endpoints.create_blocking,
+                id=endpoint_id,
+                hook_id=endpoints.new_hook_id(),
+                tenant=tenant,
+                user=user,
+                plugin_id=identifier.plugin_id,
+                name=name,
+                settings=msgspec.json.encode(encrypted),
+            )
 
     async def update(self, tenant: str, user: str, endpoint_id: str, name: str, settings: Settings) -> None:
         """
@@ -100,26 +105,31 @@ class Endpoints:
         if endpoint is None:
             raise NotFound("failed to find endpoint: record not found")
         schema = await self._schema(endpoint)
-        stored = await self._decrypt(endpoint, schema)
+        stored = await self._decrypt(endpoint, self._readable(endpoint), schema)
         wanted = unmasked(schema, settings, stored)
         validate(schema, wanted)
         encrypted = await self._encrypt(tenant, user, endpoint_id, wanted, schema)
-        if not await self._database.run(endpoints.update_blocking, tenant, endpoint_id, name=name, settings=msgspec.json.encode(encrypted)):
+        text = msgspec.json.encode(encrypted)
+        with _failing("failed to update endpoint"):
+            changed = await self._database.run(endpoints.update_blocking, tenant, endpoint_id, name=name, settings=text)
+        if not changed:
             raise NotFound("failed to find endpoint: record not found")
         self._hooks.drop(endpoint.hook_id)
         await self._clear(endpoint, schema)
 
     async def remove(self, tenant: str, endpoint_id: str) -> None:
         """Raises InternalError when it is not there: the one error that Dify takes for a success (dify-client 5.3)."""
-        endpoint = await self._database.run(endpoints.remove_blocking, tenant, endpoint_id)
+        with _failing("failed to remove endpoint"):
+            endpoint = await self._database.run(endpoints.remove_blocking, tenant, endpoint_id)
         if endpoint is None:
             raise InternalError("failed to remove endpoint: record not found")
         self._hooks.drop(endpoint.hook_id)
         try:
-            schema = await self._schema(endpoint)
-        except (NotFound, PluginNotFound):
-            return  # nobody knows any more which of its settings were secrets
-        await self._clear(endpoint, schema)
+            await self._clear(endpoint, await self._schema(endpoint))
+        except (NotFound, PluginNotFound, BadRequest):
+            pass  # nobody knows any more which of its settings were secrets
+        except InternalError as why:  # it is removed all the same; what Dify has kept of it, nobody can ask for any more
+            self.log.warn("{why}, of the endpoint {endpoint}, which is removed", why=str(why), endpoint=endpoint.id)
 
     async def enable(self, tenant: str, endpoint_id: str, enabled: bool) -> None:
         """Or disable; without effect when it is so already. Raises NotFound."""
@@ -144,7 +154,7 @@ class Endpoints:
             if schema is None:
                 records.append(self._record(one.endpoint, {}, _NO_DECLARATION))
             else:
-                settings = masked(schema, await self._decrypt(one.endpoint, schema))
+                settings = masked(schema, await self._decrypt(one.endpoint, self._readable(one.endpoint), schema))
                 records.append(self._record(one.endpoint, settings, Raw(group or b"null")))
         return msgspec.json.encode(records)
 
@@ -161,7 +171,15 @@ class Endpoints:
 
     async def settings(self, endpoint: Endpoint, schema: Schema) -> Settings:
         """The settings as a call of the endpoint gets them, decrypted. Raises InternalError."""
-        return await self._decrypt(endpoint, schema)
+        return await self._decrypt(endpoint, _stored(endpoint), schema)
+
+    def _readable(self, endpoint: Endpoint) -> Settings:
+        """None where the stored ones cannot be read: an administrator must see the endpoint to give it others, or to remove it."""
+        try:
+            return _stored(endpoint)
+        except InternalError as why:
+            self.log.error("{why}", why=str(why))
+            return {}
 
     async def _schema(self, endpoint: Endpoint) -> Schema:
         try:
@@ -182,8 +200,7 @@ class Endpoints:
         except DaemonError as why:
             raise InternalError(f"failed to encrypt settings: {why}") from why
 
-    async def _decrypt(self, endpoint: Endpoint, schema: Schema) -> Settings:
-        settings = _settings.decode(endpoint.settings or b"{}") or {}
+    async def _decrypt(self, endpoint: Endpoint, settings: Settings, schema: Schema) -> Settings:
         if not has_secrets(schema):
             return settings
         try:
@@ -214,6 +231,23 @@ class Endpoints:
             "settings": settings,
             "declaration": declaration,
         }
+
+
+def _stored(endpoint: Endpoint) -> Settings:
+    """As they lie in the database. Raises InternalError."""
+    try:
+        return _settings.decode(endpoint.settings or b"{}") or {}
+    except (msgspec.DecodeError, RecursionError) as why:
+        raise InternalError(f"the stored settings of the endpoint {endpoint.id} cannot be read: {why}") from why
+
+
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """What the database says of a change, with the words that clients know before it."""
+    try:
+        yield
+    except DatabaseFailed as why:
+        raise InternalError(f"{what}: {why}") from why
 
 
 class _Part(msgspec.Struct, frozen=True):

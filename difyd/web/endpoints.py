@@ -15,16 +15,16 @@ from difyd.web.params import bind, identifier, mapping, text, whole
 @frozen
 class Setup:
     plugin_unique_identifier: PluginIdentifier = identifier()
-    user_id: str = text()
-    name: str = text()
+    user_id: str = text(longest=64)
+    name: str = text(longest=127)
     settings: dict[str, Any] = mapping()
 
 
 @frozen
 class Update:
     endpoint_id: str = text()
-    user_id: str = text()
-    name: str = text()
+    user_id: str = text(longest=64)
+    name: str = text(longest=127)
     settings: dict[str, Any] = mapping()
 
 

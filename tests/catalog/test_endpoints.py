@@ -6,6 +6,8 @@ from datetime import UTC
 from typing import Any
 
 from attrs import define, field
+from sqlalchemy import update
+from twisted.logger import capturedLogs
 from zope.interface import implementer
 
 from difyd.callback.interfaces import ISecrets
@@ -16,6 +18,7 @@ from difyd.entities.settings_schema import Schema
 from difyd.errors import BadRequest, InternalError, NotFound, PermissionDenied, PluginNotFound
 from difyd.store.database import declarations, installations
 from difyd.store.database.endpoints import Endpoint
+from difyd.store.database.tables import endpoints as table
 from tests.catalog.house import NEWER, OTHER, TENANT, WEATHER, House, declared
 
 SETTINGS = [{"name": "token", "type": "secret-input", "required": True}, {"name": "plain", "type": "text-input"}]
@@ -162,6 +165,48 @@ class EndpointsTests(House):
         self.refused(self.endpoints.update(TENANT, "u", endpoint.id, "n", {}), NotFound)
         self.got(self.endpoints.remove(TENANT, endpoint.id))
         self.assertEqual(self.listed(), [])
+
+    def test_removed_unheard(self) -> None:
+        """A Dify that cannot be told of it leaves no endpoint behind, and no error."""
+        self.have_hooks()
+        endpoint = self.set_up()
+        self.vault.closed = True
+        with capturedLogs() as events:
+            self.got(self.endpoints.remove(TENANT, endpoint.id))
+        self.assertEqual(events[0]["why"], "failed to clear credentials cache: the key is lost")
+        self.vault.closed = False
+        self.assertEqual(self.listed(), [])
+
+    def test_unreadable(self) -> None:
+        """Stored settings that cannot be read: listed as none, replaced by an update, refused to a call, which might take none for leave."""
+        self.have_hooks()
+        hook = self.set_up()
+        for broken in ("{", "[1]", "7"):
+            change = update(table).values(settings=broken)
+            self.got(self.database.run(lambda transaction, change=change: transaction.connection.execute(change).close()))
+            self.clock.advance(LIFE)
+            with capturedLogs() as events:
+                self.assertEqual(self.listed()[0]["settings"], {})
+            self.assertIn(hook.id, events[0]["why"])
+            found = self.got(self.endpoints.by_hook(hook.hook_id))
+            self.assertIn(hook.id, self.refused(self.endpoints.settings(found, SETTINGS), InternalError))
+        with capturedLogs():
+            self.got(self.endpoints.update(TENANT, "ann", hook.id, "hook", {"token": "new"}))
+        self.assertEqual(self.got(self.endpoints.settings(self.got(self.endpoints.by_hook(hook.hook_id)), SETTINGS)), {"token": "new"})
+
+    def test_database_refuses(self) -> None:
+        """What the database says of a change comes with the words that clients know."""
+        self.have_hooks()
+        hook = self.set_up()
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            trigger = f"CREATE TRIGGER no_{event} BEFORE {event} ON endpoints BEGIN SELECT RAISE(ABORT, 'no more'); END"
+            self.got(self.database.run(lambda transaction, trigger=trigger: transaction.connection.exec_driver_sql(trigger).close()))
+        for what, work in (
+            ("setup", self.endpoints.set_up(TENANT, "ann", WEATHER, "two", {"token": "x"})),
+            ("update", self.endpoints.update(TENANT, "ann", hook.id, "hook", {"token": "x"})),
+            ("remove", self.endpoints.remove(TENANT, hook.id)),
+        ):
+            self.assertEqual(self.refused(work, InternalError), f"failed to {what} endpoint: database: no more")
 
     def test_memory(self) -> None:
         """A hook is answered from memory for a while, then looked up again."""

@@ -27,7 +27,7 @@ FORCED: Final = "true"
 @frozen
 class Install:
     plugin_unique_identifiers: list[PluginIdentifier] = identifiers(MOST)
-    source: str = text()
+    source: str = text(longest=63)
     metas: list[dict[str, Any]] = objects()
 
 
@@ -35,7 +35,7 @@ class Install:
 class Upgrade:
     original_plugin_unique_identifier: PluginIdentifier = identifier()
     new_plugin_unique_identifier: PluginIdentifier = identifier()
-    source: str = text()
+    source: str = text(longest=63)
     meta: dict[str, Any] = mapping()
 
 
