@@ -211,6 +211,19 @@ class Warnings(SynchronousTestCase):
         [warning] = self.warnings(PIP_PREFER_BINARY="false")
         self.assertIn("PIP_PREFER_BINARY", warning)
 
+    def test_slips(self) -> None:
+        """A name that is a setting's but for a slip is told with the name that was meant; others in the environment are nobody's business."""
+        slips = {
+            "PLUGIN_MAX_EXECUTION_TIMOUT": "PLUGIN_MAX_EXECUTION_TIMEOUT",
+            "FORCE_VERIFYING_SIGNATURES": "FORCE_VERIFYING_SIGNATURE",
+            "SERVER_PROT": "SERVER_PORT",
+            "LOG_LEVEK": "LOG_LEVEL",
+        }
+        for name, meant in slips.items():
+            self.assertEqual(self.warnings(**{name: "secret"}), [f"{name} is no setting of the daemon; is {meant} meant?"])
+        others = ("DB_PLUGIN_DATABASE", "PLUGIN_MAX_PACKAGE_SIZE", "REDIS_MAX_CONNECTIONS", "BAIDU_OBS_ACCESS_KEY", "SERVER_IP", "PATH", "X")
+        self.assertEqual(self.warnings(**dict.fromkeys(others, "x")), [])
+
     def test_older_names(self) -> None:
         """An old name counts while the new one is absent; when both differ the new one does, and that is said."""
         settings = Settings.from_environment({**REQUIRED, "DB_USER": "old"})
@@ -249,9 +262,10 @@ class Files(SynchronousTestCase):
 
     def test_typing_mistakes(self) -> None:
         """A line that is no assignment refuses the start by its number; a name that nobody knows is a warning."""
-        file = self.file("SERVER_PROT=1\n")
-        [warning] = Settings.from_environment(REQUIRED, file).warnings
-        self.assertIn("SERVER_PROT", warning)
+        file = self.file("SERVER_PROT=1\nNOBODYS=2\n")
+        slip, foreign = Settings.from_environment(REQUIRED, file).warnings
+        self.assertIn("SERVER_PORT", slip)
+        self.assertEqual(foreign, f"{file}: these names are no settings of the daemon: NOBODYS")
         file = self.file("SERVER_PORT=1\nnonsense\n")
         [problem] = self.assertRaises(BadSettings, Settings.from_environment, REQUIRED, file).problems
         self.assertIn("line 2", problem)

@@ -110,7 +110,7 @@ class Database:
     db_conn_max_lifetime: int = integer(3600, "age at which a connection is replaced", unit="s")
     db_charset: str = text("", "`client_encoding` of PostgreSQL")
     db_extras: str = text("", "`options` of PostgreSQL, such as `-c search_path=dify`")
-    db_gorm_log_level: str = text("", "statements in the log: `silent`, `error`, `warn`, `info` (all)")
+    db_gorm_log_level: str = text("", "statements in the log: `silent`, `error`, `warn`, `info` (all)", status=LATER)
     db_connect_timeout: float = duration(5.0, "MySQL only")
     db_read_timeout: float = duration(30.0, "MySQL only")
     db_write_timeout: float = duration(30.0, "MySQL only")

@@ -14,6 +14,10 @@ from difyd.settings.variable import Status, Variable
 
 UNREADABLE = "error processing environment variables"
 MISSING = "invalid configuration"
+_SHORT = 8
+"""Shorter names differ by a letter or two without being slips of each other."""
+_FOREIGN = ("BAIDU_OBS_",)
+"""Names of Dify's own that look like slips (configuration 4.2)."""
 
 
 @define(eq=False)
@@ -32,7 +36,9 @@ def gather(variables: Sequence[Variable], environment: Mapping[str, str], file: 
     found = Gathered()
     texts = _from_file(file, found) if file is not None else {}
     known = {name for variable in variables for name in _names(variable)}
-    if foreign := sorted(texts.keys() - known):
+    slips = {name: meant for name in sorted(environment.keys() | texts.keys()) if (meant := _meant(name, known))}
+    found.warnings += [f"{name} is no setting of the daemon; is {meant} meant?" for name, meant in slips.items()]
+    if foreign := sorted(texts.keys() - known - slips.keys()):
         found.warnings.append(f"{file}: these names are no settings of the daemon: {', '.join(foreign)}")
     empty = {variable.name for variable in variables if variable.empty_counts}
     texts.update((name, text) for name, text in environment.items() if text or name in empty)
@@ -51,6 +57,28 @@ def _names(variable: Variable) -> Iterable[str]:
     yield from variable.aliases
     if variable.secret:
         yield f"{variable.name}_FILE"
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    """The setting whose name is this one but for a slip: a letter or two too many or too few, another letter, two in the wrong order."""
+    if len(name) < _SHORT or name in known or name.startswith(_FOREIGN):
+        return None
+    third = len(name) // 3
+    for setting in known:
+        if abs(len(name) - len(setting)) > 2 or not (setting.startswith(name[:third]) or setting.endswith(name[-third:])):
+            continue  # as nearly all of them, at a glance
+        before = _alike(name, setting)
+        one, other = name[before:], setting[before:]
+        after = _alike(one[::-1], other[::-1])
+        one, other = one[: len(one) - after], other[: len(other) - after]
+        if len(one) + len(other) <= 2 or (len(one) == 2 and one == other[::-1]):
+            return setting
+    return None
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters they have in common from the start on."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _choose(variable: Variable, texts: Mapping[str, str], found: Gathered) -> str | None:
