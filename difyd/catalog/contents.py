@@ -113,9 +113,7 @@ class Contents:
         return await self._with(identifier, lambda path: read_package_blocking(path, keys=self._keys))
 
     async def _read(self, identifier: PluginIdentifier) -> dict[str, str]:
-        contents = await self._with(identifier, read_readmes_blocking)
-        await self._database.run(readmes.add_blocking, identifier, contents)
-        return contents
+        return await self._database.run(readmes.add_blocking, identifier, await self._with(identifier, read_readmes_blocking))
 
     async def _with(self, identifier: PluginIdentifier, work: Callable[[Path], T]) -> T:
         """Raises BlobMissing; what `work` raises; StorageFailed for OSError."""

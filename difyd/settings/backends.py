@@ -66,7 +66,12 @@ class Serverless:
     dify_plugin_serverless_connector_launch_timeout: int = positive(240, "limit of building and launching a function", unit="s")
     max_serverless_retry_times: int = integer(3, "attempts of a function call")
     serverless_retry_all: bool = flag(False, "try calls again that may have arrived, whatever they do")
-    max_serverless_request_bytes: int = positive(5242880, "largest request; larger ones are split where that is possible", unit="bytes")
+    max_serverless_request_bytes: int = positive(
+        5242880,
+        "largest request; larger ones are split where that is possible",
+        unit="bytes",
+        complaint="invalid configuration: max serverless request bytes must be greater than zero",
+    )
     max_serverless_transaction_timeout: int = positive(300, "limit of a call of a function into Dify", unit="s")
 
 

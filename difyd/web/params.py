@@ -60,6 +60,7 @@ def text(*, required: bool = True, longest: int | None = None, among: Collection
             return ""
         if longest is not None and len(value) > longest:
             raise _Unfit("max", f"must have at most {longest} characters")
+        _check_nul(value)
         if among is not None and value not in among:
             raise _one_of(among)
         return value
@@ -101,6 +102,7 @@ def texts(most: int, *, required: bool = True, among: Collection[str] | None = N
     def read(value: Any) -> str:
         if not isinstance(value, str):
             raise _Unfit("type", "must be a list of strings")
+        _check_nul(value)
         if among is not None and value not in among:
             raise _one_of(among)
         return value
@@ -148,6 +150,12 @@ class _Unfit(Exception):
     def __init__(self, tag: str, wanted: str) -> None:
         super().__init__(tag, wanted)
         self.tag, self.wanted = tag, wanted
+
+
+def _check_nul(value: str) -> None:
+    """PostgreSQL takes none."""
+    if "\0" in value:
+        raise _Unfit("type", "must not hold a NUL character")
 
 
 def _one_of(among: Collection[str]) -> _Unfit:

@@ -120,6 +120,11 @@ class BindTests(SynchronousTestCase):
             body = b'{"provider_ids": [{"plugin_id": "p", "provider_name": %b}]}' % value
             self.assertEqual(self.refused(Existence, request(body=body)), [f"ProviderName {tag}"])
 
+    def test_nul(self) -> None:
+        """No text holds a NUL: a database of ours does not take it."""
+        made = request("page=1&page_size=1&query=a%00b&tags=%00")
+        self.assertEqual(self.refused(Listing, made), ["Query type", "Tags type"])
+
     def test_lists(self) -> None:
         """Lists have a limit; required ones may be empty but not missing."""
         self.assertEqual(bind(Existence, request(body=b'{"provider_ids": []}')).provider_ids, [])

@@ -26,9 +26,9 @@ def get_blocking(transaction: Transaction, identifier: PluginIdentifier) -> dict
     return found
 
 
-def add_blocking(transaction: Transaction, identifier: PluginIdentifier, contents: Mapping[str, str]) -> None:
+def add_blocking(transaction: Transaction, identifier: PluginIdentifier, contents: Mapping[str, str]) -> dict[str, str]:
     """
-    Keep those that are not kept yet. Names of languages longer than ten characters, the column's width, are left out.
+    Keep those that are not kept yet; what is kept. Names of languages longer than ten characters, the column's width, are left out.
 
     Nothing makes (version, language) unique, so the id is made of them: the second of two first requests finds it taken.
     """
@@ -43,3 +43,4 @@ def add_blocking(transaction: Transaction, identifier: PluginIdentifier, content
                 language=language,
                 content=content,
             )
+    return get_blocking(transaction, identifier)

@@ -19,8 +19,8 @@ class ReadmesContract(DatabaseCase):
         self.assertEqual(self.read(readmes.get_blocking, WEATHER_2), {})
 
     def test_long_language(self) -> None:
-        """What the column cannot hold is left out; the rest is kept."""
-        self.do(readmes.add_blocking, WEATHER, {"en_US": "a", "zh_Hantaaaaa": "b"})
+        """What the column cannot hold is left out, from the first answer on; the rest is kept."""
+        self.assertEqual(self.do(readmes.add_blocking, WEATHER, {"en_US": "a", "zh_Hantaaaaa": "b"}), {"en_US": "a"})
         self.assertEqual(self.read(readmes.get_blocking, WEATHER), {"en_US": "a"})
 
     def test_same_time(self) -> None:
