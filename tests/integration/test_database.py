@@ -1,6 +1,9 @@
 """The embedded database on the reactor's threads: life, order, and what happens under load."""
 
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 from sqlalchemy import select
@@ -60,6 +63,23 @@ class EmbeddedTests(TestCase):
         found = await self.database.read(lambda transaction: begun.wait(20) and transaction.connection.scalar(select(debug_keys.c.debug_key)))
         answered.set()
         self.assertEqual((found, await writing), (None, True))
+
+    async def test_another_process(self) -> None:
+        """Whoever else opens the file and closes it again, an operator with SQLite's own program, takes no journal away from the daemon."""
+        await self.at_once(*[self.database.read(lambda _: time.sleep(0.05)) for _ in range(4)])  # several connections, made one by one
+        await self.database.run(count)
+        file = self.path / "dify_plugin.db"
+        look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute(sys.argv[2]).fetchall()); c.close()"
+
+        def seen() -> str:
+            return subprocess.run(
+                [sys.executable, "-c", look, file, "SELECT debug_key FROM difyd_debug_keys"], capture_output=True, text=True, check=True
+            ).stdout.strip()
+
+        self.assertEqual(seen(), "[('1',)]")
+        self.assertTrue((self.path / "dify_plugin.db-wal").exists())
+        await self.database.run(count)
+        self.assertEqual(seen(), "[('2',)]")
 
     async def test_threads(self) -> None:
         """Threads are called after their purpose, and joined at the end."""

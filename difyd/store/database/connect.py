@@ -6,6 +6,7 @@ SQLAlchemy and a driver know nothing of the reactor; every connection is used by
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -55,9 +56,15 @@ def unsynced(engine: Engine) -> Engine:
 
 
 def _make_file(path: Path) -> None:
-    """The journal files get the mode of the database's own."""
+    """
+    The journal files get the mode of the database's own.
+
+    One that is there is not opened, not for a moment: to close it would give up the locks that other connections of this process have on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2), and another process would delete the journal from under them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
