@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
-from difyd.errors import BadRequest
+from difyd.errors import BadRequest, InternalError
 from difyd.web.body import InThread, taken
 
 TOO_LARGE: Final = "file size exceeds the maximum limit"
@@ -65,7 +65,8 @@ class Uploads:
         """
         The file in the part `name`, at most `limit` bytes.
 
-        Raises BadRequest: not multipart, malformed, no such file, larger than `limit`. Cancelling leaves no file behind.
+        Raises BadRequest: not multipart, malformed, no such file, larger than `limit`; InternalError: it cannot be kept. Cancelling leaves no
+        file behind.
         """
         kind, options = parse_options_header(request.getHeader("Content-Type") or "")
         boundary = options.get("boundary", "")
@@ -89,7 +90,7 @@ class _Form:
 
 
 def _extract_blocking(content: IO[bytes], boundary: str, name: str, limit: int, path: Path, given_up: Event) -> _Form:
-    """Leaves the file at `path`, or raises BadRequest and leaves none."""
+    """Leaves the file at `path`, or raises BadRequest or InternalError and leaves none."""
     complete = False
     try:
         with content, path.open("xb") as file:
@@ -98,31 +99,35 @@ def _extract_blocking(content: IO[bytes], boundary: str, name: str, limit: int, 
         return form
     except MultipartError as why:
         raise BadRequest(f"the request is no valid multipart form: {why}") from why
+    except OSError as why:
+        raise InternalError(f"the uploaded file cannot be kept: {why}") from why
     finally:
         if not complete:
             path.unlink(missing_ok=True)
 
 
 def _parse_blocking(content: IO[bytes], boundary: str, name: str, limit: int, file: IO[bytes]) -> _Form:
+    """Of several parts of one name the first counts, as in the reference."""
     fields: dict[str, str] = {}
     filename: str | None = None
     size = 0
     with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS) as parser:
         part: Any = None  # a MultipartSegment; the package has no types
-        text = bytearray()
+        text, ours = bytearray(), False
         for event in parser.parse_blocking(content.read, 256 * 1024):
             if event is None:
                 if part is not None and part.filename is None:
-                    fields[part.name] = text.decode("utf-8", "replace")
+                    fields.setdefault(part.name, text.decode("utf-8", "replace"))
             elif not isinstance(event, bytes | bytearray):
                 part, text = event, bytearray()
-                if part.name == name and part.filename is not None:
+                ours = part.name == name and part.filename is not None and filename is None
+                if ours:
                     filename = part.filename
             elif part.filename is None:
                 text += event
                 if len(text) > _MOST_TEXT:
                     raise BadRequest(f"the field '{part.name}' of the form is too long: at most {_MOST_TEXT} bytes are accepted")
-            elif part.name == name:
+            elif ours:
                 size += len(event)
                 if size > limit:
                     raise BadRequest(TOO_LARGE)

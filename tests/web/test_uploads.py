@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from difyd.errors import BadRequest
+from difyd.errors import BadRequest, InternalError
 from difyd.web.uploads import TOO_LARGE, Upload, Uploads
 from tests.web.cable import Threads
 
@@ -66,6 +66,22 @@ class UploadsTests(SynchronousTestCase):
             upload = self.received(form(*parts))
             self.assertEqual((upload.path.read_bytes(), upload.size, upload.filename), (b"package", 7, "a.difypkg"))
             self.assertEqual(upload.fields, {"verify_signature": "true"})
+
+    def test_twice(self) -> None:
+        """Of two files or fields of one name the first counts, and nothing of the second is in it."""
+        fields = [('name="verify_signature"', value) for value in (b"true", b"false")]
+        upload = self.received(form(file(b"first", "1"), file(b"second", "2"), *fields))
+        self.assertEqual(
+            (upload.path.read_bytes(), upload.size, upload.filename, upload.fields), (b"first", 5, "1", {"verify_signature": "true"})
+        )
+
+    def test_no_room(self) -> None:
+        """A disk that does not take the file is told, with its words."""
+        self.directory.rmdir()
+        upload = self.begin(form(file(b"package")))
+        self.threads.work()
+        self.assertIn("No such file or directory", str(self.failureResultOf(upload, InternalError).value))
+        self.directory.mkdir()
 
     @given(st.binary(max_size=3000))
     def test_any_content(self, content: bytes) -> None:
