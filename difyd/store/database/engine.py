@@ -69,12 +69,11 @@ class Database(Service):
         self.ids = Ids(now)
         self.zone = zone
         self.memory = Memory()
-        self.healthy = True
-        """Did the database do what was asked of it last? For who asks whether the daemon is ready; errors of a statement do not count."""
         self._engine = engine
         self._reading, self._unsynced = connect.reading(engine), connect.unsynced(engine)
         self._readers, self._writers = readers, writers
         self._threads = tuple(dict.fromkeys((readers, writers)))  # a server has one pool for both
+        self._broken: set[Threads] = set()
         self._migrate = migrate
         self._now = now
 
@@ -94,6 +93,15 @@ class Database(Service):
         """PostgreSQL or MySQL: as many threads as connections, made when they are needed."""
         threads = Threads(reactor, ThreadPool(0, server.most, "database"))
         return cls(connect.server_engine(server), readers=threads, writers=threads, zone=zone, migrate=migrate)
+
+    @property
+    def healthy(self) -> bool:
+        """
+        Did the database do what was asked of it last? For who asks whether the daemon is ready; errors of a statement do not count.
+
+        Reading and writing are judged apart: from a full disk one can read.
+        """
+        return not self._broken
 
     async def run(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
@@ -128,10 +136,10 @@ class Database(Service):
         try:
             result = await threads.run(self._run_blocking, engine, work)
         except DatabaseFailed as why:
-            self.healthy = not why.out_of_order
+            (self._broken.add if why.out_of_order else self._broken.discard)(threads)
             self.log.error("{why}, in {statement}", why=str(why), statement=why.statement)
             raise
-        self.healthy = True
+        self._broken.discard(threads)
         return result
 
     async def _open(self) -> None:

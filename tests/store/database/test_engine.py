@@ -149,6 +149,8 @@ class SQLiteTests(DatabaseContract, SQLiteCase):
         self.assertEqual(len(attempts), ATTEMPTS)
         self.assertFalse(self.database.healthy)
         self.assertEqual(self.read(tenants), [])
+        self.assertFalse(self.database.healthy)  # from a full disk, too, one can read
+        self.do(add, "a")
         self.assertTrue(self.database.healthy)
 
     def test_other_failures_are_not(self) -> None:
