@@ -182,7 +182,8 @@ class Complaints(SynchronousTestCase):
         environment = {**REQUIRED, "SERVER_KEY": "hidden", "ADMIN_API_KEY": "hidden", "PIP_MIRROR_URL": "https://user:hidden@mirror/simple"}
         settings = Settings.from_environment(environment)
         self.assertEqual(settings.effective()["PIP_MIRROR_URL"], "https://********@mirror/simple")
-        for shown in (listing(settings), repr(settings), *self.problems(**environment, ADMIN_API_ENABLED="1")):
+        wrong = {**environment, "ADMIN_API_ENABLED": "1", "DIFY_INNER_API_URL": "ftp://user:hidden@dify"}
+        for shown in (listing(settings), repr(settings), *self.problems(**wrong)):
             self.assertNotIn("hidden", shown)
 
     def test_what_comes_later(self) -> None:

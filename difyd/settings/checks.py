@@ -39,9 +39,10 @@ def _server(settings: "Settings") -> Iterator[Problem]:
     if not _known_zone(settings.server_tz):
         yield "SERVER_TZ", f"load location error: unknown time zone {settings.server_tz}: SERVER_TZ must be a name such as UTC or Europe/Berlin"
     if not _is_url(settings.dify_inner_api_url):
+        shown = settings.effective()["DIFY_INNER_API_URL"]  # it may hold a password
         yield (
             "DIFY_INNER_API_URL",
-            f"init dify invocation daemon failed: DIFY_INNER_API_URL is {settings.dify_inner_api_url!r}; accepted is an http or https URL",
+            f"init dify invocation daemon failed: DIFY_INNER_API_URL is {shown!r}; accepted is an http or https URL",
         )
     if settings.admin_api_enabled and len(settings.admin_api_key) < ADMIN_KEY_LENGTH:
         yield (
