@@ -188,7 +188,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
         Group(health.app, open_to_the_end=True),
         Group(dispatch.app, key, BodyLimit(settings.max_dispatch_body_size)),
         changes.group(key),
-        Group(EndpointRoutes(endpoints).app, key, BodyLimit(settings.max_dispatch_body_size), always_ok=True),
+        EndpointRoutes(endpoints).group(key),
         ListRoutes(Listings(store.database, declarations), contents).group(key),
         ExtractRoute(contents).group(key),
         AssetRoutes(Assets(store.blobs, store.areas, settings.plugin_media_cache_size), contents).group(key),

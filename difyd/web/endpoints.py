@@ -1,6 +1,6 @@
 """Administration of endpoints (http-api 12): every answer is an envelope with HTTP status 200, except for requests that do not bind."""
 
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, frozen
 from klein import Klein
@@ -8,8 +8,13 @@ from twisted.web.server import Request
 
 from difyd.catalog.endpoints import Endpoints
 from difyd.entities.identifier import PluginIdentifier
+from difyd.web.auth import Key
 from difyd.web.envelope import success
 from difyd.web.params import bind, identifier, mapping, text, whole
+from difyd.web.routes import MIB, BodyLimit, Group
+
+SETTINGS: Final = BodyLimit(8 * MIB)
+"""What somebody types into a form, with room for files that he pastes; it is decoded at once, on the reactor."""
 
 
 @frozen
@@ -51,6 +56,9 @@ class EndpointRoutes:
     _endpoints: Endpoints
 
     app = Klein()
+
+    def group(self, key: Key) -> Group:
+        return Group(self.app, key, SETTINGS, always_ok=True)
 
     @app.route("/plugin/<tenant>/endpoint/setup", methods=["POST"])
     async def set_up(self, request: Request, tenant: str) -> bytes:

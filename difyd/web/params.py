@@ -42,7 +42,7 @@ def bind(kind: type[T], request: IRequest, **path: str) -> T:
     """
     The value of `kind` that `request` carries: its query, over that the members of a JSON body, over both the `path` parameters.
 
-    Reads the body at once, so the route must be one whose bodies stay in memory (SMALL). Raises InvalidRequest.
+    Reads and decodes the body at once, so the route must be one with small bodies. Raises InvalidRequest.
     """
     query = {_text(name): _Query(map(_text, values)) for name, values in request.args.items()}
     return _bind(kind, {**query, **_members(request), **path}, kind.__name__)
