@@ -155,7 +155,7 @@ class Database(Service):
         try:
             return schema.prepare_blocking(self._engine, migrate=self._migrate)
         except SQLAlchemyError as error:
-            raise describe(error) from error
+            raise DatabaseFailed(f"{describe(error)} ({self._engine.url.render_as_string()})") from error  # without the password
         except OSError as error:
             raise DatabaseFailed(f"database: {error}") from error
 

@@ -197,6 +197,16 @@ class SQLiteTests(DatabaseContract, SQLiteCase):
         modes = {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()}
         self.assertEqual(modes, {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600})
 
+    def test_no_database(self) -> None:
+        """A file that is something else refuses the start, by its name."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"something else " * 100)
+        database = Database(sqlite_engine(path, 1), readers=inline_threads(), writers=inline_threads())
+        why = str(self.failureResultOf(database.startService(), DatabaseFailed).value)
+        self.assertIn("file is not a database", why)
+        self.assertIn(str(path), why)
+        self.successResultOf(database.stopService())
+
     def test_unsynced(self) -> None:
         """Counters do not wait for the disk; whatever comes next on the same connection does."""
         engine = sqlite_engine(Path(self.mktemp()), 1)
