@@ -26,6 +26,8 @@ T = TypeVar("T")
 ENGLISH: Final = "en_US"
 KEPT: Final = 64 * 1024 * 1024
 """Bytes of extracted files that stay in memory, however many there are."""
+LONGEST: Final = 1024
+"""Characters of a path that is remembered as missing."""
 
 
 class _Readme(msgspec.Struct, frozen=True):
@@ -52,12 +54,14 @@ class Contents:
     _most: int
     """Extracted files that stay in memory (`PLUGIN_ASSET_CACHE_SIZE`)."""
     _files: Lru[tuple[PluginIdentifier, str], bytes] = field(init=False)
+    _absent: Lru[tuple[PluginIdentifier, str], bool] = field(init=False)
+    """Those that packages do not have: to look again would take the whole package apart, which is the same each time."""
     _extracting: Joined[tuple[PluginIdentifier, str], bytes | None] = field(factory=Joined, init=False)
     _decoding: Joined[PluginIdentifier, Package] = field(factory=Joined, init=False)
     _reading: Joined[PluginIdentifier, dict[str, str]] = field(factory=Joined, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._files = Lru(self._most, KEPT, len)
+        self._files, self._absent = Lru(self._most, KEPT, len), Lru(self._most)
 
     async def decoded(self, identifier: PluginIdentifier) -> bytes:
         """`{"unique_identifier", "manifest", "verification"}`; icons are file names. Raises BadRequest: not stored, or unreadable."""
@@ -99,12 +103,18 @@ class Contents:
         if content is not None:
             return content
         try:
-            content = await self._extracting.ask(key, lambda: self._with(identifier, lambda file: read_asset_blocking(file, path)))
+            content = (
+                None
+                if self._absent.get(key)
+                else await self._extracting.ask(key, lambda: self._with(identifier, lambda file: read_asset_blocking(file, path)))
+            )
         except BlobMissing as why:
             raise InternalError(NOT_UPLOADED) from why
         except BadPackage as why:
             raise InternalError(str(why)) from why
         if content is None:
+            if len(path) <= LONGEST:
+                self._absent.put(key, True)
             raise NotFound(f"{identifier} has no asset {path}")
         self._files.put(key, content)
         return content

@@ -285,13 +285,14 @@ class Reading(UploadHouse):
         )
 
     def test_file(self) -> None:
-        """A file below `_assets`, and nothing else; then from memory."""
+        """A file below `_assets`, and nothing else; then from memory, which knows what is missing, too."""
         identifier = self.uploaded(_assets__deep__x=b"deep")
         self.assertEqual(self.got(self.contents.file(identifier, "deep/x")), b"deep")
         for path in ("gone", "../manifest.yaml", "_assets/icon.svg", "/icon.svg", "deep", ""):
             self.refused(self.contents.file(identifier, path), NotFound)
         self.got(self.blobs.delete(self.areas.package(identifier)))
         self.assertEqual(self.got(self.contents.file(identifier, "deep/x")), b"deep")
+        self.refused(self.contents.file(identifier, "gone"), NotFound)
         self.refused(self.contents.file(identifier, "icon.svg"), InternalError)
 
     def test_icon(self) -> None:
