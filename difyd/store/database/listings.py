@@ -103,7 +103,7 @@ def category_blocking(transaction: Transaction, tenant: str, category: str, page
     """
 
     def fits(row: AnyRow, known: Known) -> bool:
-        return _matches(row, Declaration.decode(known.text), category, wanted)
+        return _matches(row, known.declaration(), category, wanted)
 
     end = page * size
     found: list[InstallationRecord] = []
@@ -319,7 +319,7 @@ def _binding(_transaction: Transaction, row: AnyRow, known: Known) -> BindingRec
 
 def _provider(kind: str) -> Callable[[Transaction, AnyRow, Known], ProviderRecord]:
     def make(transaction: Transaction, row: AnyRow, known: Known) -> ProviderRecord:
-        part = Declaration.decode(known.text).part(kind)
+        part = known.declaration().part(kind)
         if part is None:
             raise KeyError(kind)  # a row that its declaration does not bear out
         facts: dict[str, Any] = {

@@ -13,6 +13,7 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Struct
 
+from difyd.entities.declaration import Declaration
 from difyd.store.database.records import Declared
 from difyd.wire.text import Pieces
 
@@ -29,7 +30,7 @@ One that is replaced gets a new row, and whoever changes one has to say so in th
 LIMIT: Final = 16 * 1024 * 1024
 """Bytes at most, of each kind."""
 _ROW: Final = 2048
-"""Bytes of a row and of its record, less its JSON."""
+"""Bytes of a row and of its record, or of what was decoded of a declaration, less the JSON."""
 
 
 class Head(Struct, frozen=True):
@@ -43,17 +44,24 @@ class Head(Struct, frozen=True):
 _head = msgspec.json.Decoder(Head)
 
 
-@frozen
+@define(eq=False)
 class Known:
     """A declaration that can be read."""
 
     text: bytes
     head: Head
+    _opened: Declaration | None = field(default=None, init=False)
 
     @classmethod
     def read(cls, text: bytes) -> "Known":
         """Raises msgspec.DecodeError, UnicodeDecodeError, RecursionError."""
         return cls(text, _head.decode(text))
+
+    def declaration(self) -> Declaration:
+        """All that the daemon reads of it, for lists that look into it; decoded once. Raises msgspec.DecodeError."""
+        if self._opened is None:
+            self._opened = Declaration.decode(self.text)
+        return self._opened
 
 
 @define(eq=False)
@@ -96,7 +104,7 @@ class Kept(Generic[K, V]):
 class Memory:
     """What is kept of one database."""
 
-    declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: len(known.text)))
+    declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: _ROW + len(known.text)))
     records: Kept[Hashable, Struct] = field(factory=lambda: Kept(_weigh))
     """By what made them and all of their row, the stamp of their declaration included."""
     pages: Kept[Hashable, Pieces] = field(factory=lambda: Kept(lambda pieces: sum(map(len, pieces))))
