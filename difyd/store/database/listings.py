@@ -1,23 +1,24 @@
 """
-What management lists (http-api 14): one statement for the rows, one for those of their declarations that are not in memory, one more where a
-total is asked for.
+What management lists (http-api 14): one statement for the rows, one for the stamps of their declarations where these may have changed, one for
+the declarations that are not in memory, one more where a total is asked for.
 
 Pages are `OFFSET (page - 1) * size LIMIT size`, newest first by time of creation, then id, so that they are stable. A row whose
 declaration cannot be read is left out and named in `Page.broken`: a console that shows 49 of 50 plugins is worth more than none.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
 from attrs import field, frozen
 from msgspec import Raw, Struct
-from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, literal_column, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select, type_coerce
 
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import InternalError
+from difyd.store.database import changes
 from difyd.store.database.declarations import texts_blocking
 from difyd.store.database.engine import Transaction
 from difyd.store.database.memory import Known, Stamp
@@ -65,18 +66,8 @@ def _shown(table: Table, *more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
     return select(*(type_coerce(column, Shown) if isinstance(column.type, Moment) else column for column in table.c), *more)
 
 
-def _stamped(rows: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """The same rows in their order, newest first, and the two columns of their declaration's stamp, which is looked up for no others."""
-    found, declared = rows.subquery("found"), plugin_declarations.c
-    return (
-        select(*found.c, declared.id.label("stamp_id"), type_coerce(declared.updated_at, Shown).label("stamp_time"))
-        .join_from(found, plugin_declarations, declared.plugin_unique_identifier == found.c.plugin_unique_identifier, isouter=True)
-        .order_by(*newest_first(found))
-    )
-
-
 def _paged(rows: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    return _stamped(rows.offset(bindparam("skipped")).limit(bindparam("size")))
+    return rows.offset(bindparam("skipped")).limit(bindparam("size"))
 
 
 _INSTALLED: Final = _shown(plugin_installations).where(plugin_installations.c.tenant_id == bindparam("tenant"))
@@ -136,7 +127,7 @@ def plugin_ids_blocking(transaction: Transaction, tenant: str, category: str) ->
 
 def batch_blocking(transaction: Transaction, tenant: str, plugin_ids: Sequence[str]) -> Page[BatchRecord]:
     """http-api 14.4: those of them that are installed."""
-    statement = _stamped(_NEWEST.where(plugin_installations.c.plugin_id.in_(list(plugin_ids))).limit(_BATCH))
+    statement = _NEWEST.where(plugin_installations.c.plugin_id.in_(list(plugin_ids))).limit(_BATCH)
     rows = transaction.connection.execute(statement, {"tenant": tenant}).all()
     found, broken = _with_declarations(transaction, rows, _batch)
     return Page(found, broken=broken)
@@ -179,7 +170,7 @@ def provider_blocking(transaction: Transaction, tenant: str, kind: str, plugin_i
     """http-api 14.14. Raises InternalError when it is there and its declaration cannot be read."""
     table = TABLES[kind]
     statement = _shown(table).where(table.c.tenant_id == tenant, table.c.plugin_id == plugin_id, table.c.provider == provider)
-    rows = transaction.connection.execute(_stamped(statement.order_by(*newest_first(table)).limit(1))).all()
+    rows = transaction.connection.execute(statement.order_by(*newest_first(table)).limit(1)).all()
     found, broken = _with_declarations(transaction, rows, _PROVIDERS[kind])
     if broken:
         raise InternalError(f"the declaration of {broken[0]} cannot be read")
@@ -190,7 +181,7 @@ def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingReco
     """http-api 14.12: newest installation first, the first per (plugin id, provider)."""
     models, installed = TABLES["model"].c, plugin_installations.c
     statement = (
-        _shown(plugin_installations, models.provider, models.id.label("model"))
+        _shown(plugin_installations, models.provider)
         .join(
             TABLES["model"],
             (models.tenant_id == installed.tenant_id)
@@ -200,7 +191,7 @@ def bindings_blocking(transaction: Transaction, tenant: str) -> Page[BindingReco
         .where(installed.tenant_id == tenant)
     )
     first: dict[tuple[str, str], AnyRow] = {}
-    for row in transaction.connection.execute(_stamped(statement).order_by(literal_column("found.model"))):
+    for row in transaction.connection.execute(statement.order_by(*newest_first(plugin_installations), models.id)):
         first.setdefault((row.plugin_id, row.provider), row)
     found, broken = _with_declarations(transaction, list(first.values()), _binding)
     return Page(found, broken=broken)
@@ -224,16 +215,18 @@ def _with_declarations(
     that sorts rows would carry them along.
     """
     found, broken = [], []
-    keys = [(make, tuple(row)) for row in rows]
+    stamps = _stamps(transaction, [row.plugin_unique_identifier for row in rows])
+    keys = [(make, tuple(row), stamps.get(row.plugin_unique_identifier)) for row in rows]
     kept: list[Any] = list(transaction.memory.records.get(keys))  # of each what `make` makes
-    known = _known(transaction, rows if fits is not None else [row for row, record in zip(rows, kept, strict=True) if record is None])
+    wanted = rows if fits is not None else [row for row, record in zip(rows, kept, strict=True) if record is None]
+    known = _known(transaction, {row.plugin_unique_identifier: stamps.get(row.plugin_unique_identifier) for row in wanted})
     for row, key, record in zip(rows, keys, kept, strict=True):
         try:
             if fits is not None and not fits(row, known[row.plugin_unique_identifier]):
                 continue
             if record is None:
                 record = make(transaction, row, known[row.plugin_unique_identifier])
-                if _stamp(row)[0] is not None:
+                if key[2] is not None:
                     transaction.memory.records.put(key, record)
         except (KeyError, *_UNREADABLE):
             broken.append(str(row.plugin_unique_identifier))
@@ -242,27 +235,32 @@ def _with_declarations(
     return found, tuple(broken)
 
 
-def _stamp(row: AnyRow) -> Stamp:
-    """No id: the declaration is of a plugin being debugged, which may declare something else next time; or there is none."""
-    return row[-2], row[-1]
+def _stamps(transaction: Transaction, identifiers: Sequence[str]) -> dict[str, Stamp]:
+    """Of those that were uploaded. A plugin being debugged has none: it may declare something else next time."""
+    known = transaction.memory.stamps.of(changes.of_declarations_blocking(transaction.connection))
+    columns = plugin_declarations.c
+    for piece in chunks(identifier for identifier in identifiers if identifier not in known):
+        statement = select(columns.plugin_unique_identifier, columns.id, type_coerce(columns.updated_at, Shown))
+        for identifier, *stamp in transaction.connection.execute(statement.where(columns.plugin_unique_identifier.in_(piece))):
+            known[identifier] = (stamp[0], stamp[1])
+    return known
 
 
-def _known(transaction: Transaction, rows: Sequence[AnyRow]) -> dict[str, Known]:
+def _known(transaction: Transaction, stamps: Mapping[str, Stamp | None]) -> dict[str, Known]:
     """By identifier; what is missing or cannot be read is left out."""
-    stamps: dict[str, Stamp] = {row.plugin_unique_identifier: _stamp(row) for row in rows}
-    kept = dict(zip(stamps, transaction.memory.declarations.get(list(stamps.values())), strict=True))
+    stamped = {identifier: stamp for identifier, stamp in stamps.items() if stamp is not None}
+    kept = dict(zip(stamped, transaction.memory.declarations.get(list(stamped.values())), strict=True))
     known = {identifier: value for identifier, value in kept.items() if value is not None}
-    absent = {identifier: stamp for identifier, stamp in stamps.items() if kept[identifier] is None}
-    for identifier, text in texts_blocking(transaction, absent).items():
+    for identifier, text in texts_blocking(transaction, stamps.keys() - known.keys()).items():
         with suppress(*_UNREADABLE):
             known[identifier] = Known.read(text)
-            if absent[identifier][0] is not None:
-                transaction.memory.declarations.put(absent[identifier], known[identifier])
+            if identifier in stamped:
+                transaction.memory.declarations.put(stamped[identifier], known[identifier])
     return known
 
 
 def _installation(transaction: Transaction, row: AnyRow, known: Known) -> InstallationRecord:
-    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta, *_ = row
+    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta = row
     created = rfc3339(created_at, transaction.zone)
     return InstallationRecord(
         id=id,
@@ -285,7 +283,7 @@ def _installation(transaction: Transaction, row: AnyRow, known: Known) -> Instal
 
 
 def _batch(transaction: Transaction, row: AnyRow, known: Known) -> BatchRecord:
-    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta, *_ = row
+    id, created_at, updated_at, tenant, plugin_id, identifier, runtime, setups, active, source, meta = row
     return BatchRecord(
         id=id,
         created_at=rfc3339(created_at, transaction.zone),

@@ -22,7 +22,7 @@ V = TypeVar("V")
 
 Stamp = tuple[object, object]
 """
-Id and `updated_at` of a row of declarations, which every look-up takes from the database.
+Id and `updated_at` of a row of declarations, as they are in the database now.
 
 One that is replaced gets a new row, and whoever changes one has to say so in the time.
 """
@@ -83,9 +83,10 @@ class Kept(Generic[K, V]):
         """The value of each, in order, None where it is not kept; in one step, since there may be hundreds."""
         with self._lock:
             found = [self._kept.get(key) for key in keys]
-            for key, value in zip(keys, found, strict=True):
-                if value is not None:
-                    self._kept.move_to_end(key)
+            if self._size * 2 > self._limit:  # before that nothing has to go for long
+                for key, value in zip(keys, found, strict=True):
+                    if value is not None:
+                        self._kept.move_to_end(key)
             return found
 
     def put(self, key: K, value: V) -> None:
@@ -100,10 +101,27 @@ class Kept(Generic[K, V]):
                 self._size -= self._weigh(oldest)
 
 
+@define(eq=False)
+class Stamps:
+    """The stamps that were looked up, for as long as no declaration changes. Used by several threads."""
+
+    _kept: tuple[int, dict[str, Stamp]] = field(default=(-1, {}), init=False)
+
+    def of(self, number: int | None) -> dict[str, Stamp]:
+        """By identifier, of the state with this number of changes, to be added to; of an unknown state nothing is kept."""
+        if number is None:
+            return {}
+        kept = self._kept
+        if kept[0] != number:
+            kept = self._kept = (number, {})
+        return kept[1]
+
+
 @frozen(eq=False)
 class Memory:
     """What is kept of one database."""
 
+    stamps: Stamps = field(factory=Stamps)
     declarations: Kept[Stamp, Known] = field(factory=lambda: Kept(lambda known: _ROW + len(known.text)))
     records: Kept[Hashable, Struct] = field(factory=lambda: Kept(_weigh))
     """By what made them and all of their row, the stamp of their declaration included."""

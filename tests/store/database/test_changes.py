@@ -37,6 +37,22 @@ class NumberTests(SQLiteCase):
         then(self.do(installations.uninstall_blocking, TENANT, made.id))
         self.assertEqual(numbers, sorted(set(numbers)))
 
+    def test_declarations(self) -> None:
+        """Theirs grows with what is uploaded, and not with what becomes of installations."""
+
+        def number() -> int:
+            return self.read(lambda transaction: changes.of_declarations_blocking(transaction.connection))
+
+        first = number()
+        declaration = self.upload(WEATHER)
+        second = number()
+        made = self.do(installations.install_blocking, TENANT, WEATHER, declaration, runtime=RuntimeType.LOCAL, source="package")
+        self.do(installations.install_blocking, OTHER, WEATHER, declaration, runtime=RuntimeType.LOCAL, source="package")
+        self.do(installations.uninstall_blocking, TENANT, made.id)
+        self.assertEqual((first < second, number()), (True, second))
+        self.do(declarations.replace_blocking, WEATHER, b"{}")
+        self.assertGreater(number(), second)
+
     def test_stays(self) -> None:
         """While other things happen, and when a change is taken back."""
         self.install(WEATHER)

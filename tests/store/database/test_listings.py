@@ -8,7 +8,7 @@ from sqlalchemy import delete, event, update
 from difyd.entities.declaration import Declaration
 from difyd.entities.installation import RuntimeType
 from difyd.errors import InternalError
-from difyd.store.database import declarations, endpoints, installations, listings, tasks
+from difyd.store.database import changes, declarations, endpoints, installations, listings, tasks
 from difyd.store.database.listings import Filter
 from difyd.store.database.memory import Memory
 from difyd.store.database.records import MissingRecord
@@ -36,7 +36,7 @@ class ListingsContract(DatabaseCase):
             self.read(work, *args)
         finally:
             event.remove(self.engine, "before_cursor_execute", note)
-        return len([statement for statement in work_done if not statement.startswith("BEGIN")])
+        return len([statement for statement in work_done if not statement.startswith("BEGIN") and changes.NAME not in statement])
 
     def damage(self, identifier, text: str | None) -> None:
         """Spoil a declaration, or lose it."""
@@ -376,12 +376,12 @@ class ListingsContract(DatabaseCase):
         for number in range(20):
             self.install(plugin(f"p{number}"), "model" if number % 2 else "tool")
         ids = [f"acme/p{number}" for number in range(20)]
-        self.assertEqual(self.statements(listings.installed_blocking, TENANT, 1, 256), 2)
-        self.assertEqual(self.statements(listings.installed_blocking, TENANT, 1, 5), 3)
-        self.assertEqual(self.statements(listings.category_blocking, TENANT, "tool", 1, 256, Filter(query="p")), 2)
-        self.assertEqual(self.statements(listings.batch_blocking, TENANT, ids), 2)
-        self.assertEqual(self.statements(listings.providers_blocking, TENANT, "model", 1, 256), 2)
-        self.assertEqual(self.statements(listings.bindings_blocking, TENANT), 2)
+        self.assertEqual(self.statements(listings.installed_blocking, TENANT, 1, 256), 3)
+        self.assertEqual(self.statements(listings.installed_blocking, TENANT, 1, 5), 4)
+        self.assertEqual(self.statements(listings.category_blocking, TENANT, "tool", 1, 256, Filter(query="p")), 3)
+        self.assertEqual(self.statements(listings.batch_blocking, TENANT, ids), 3)
+        self.assertEqual(self.statements(listings.providers_blocking, TENANT, "model", 1, 256), 3)
+        self.assertEqual(self.statements(listings.bindings_blocking, TENANT), 3)
         self.assertEqual(self.statements(listings.plugin_ids_blocking, TENANT, "extension"), 1)
         self.assertEqual(self.statements(listings.missing_blocking, TENANT, [WEATHER]), 1)
 
@@ -395,7 +395,8 @@ class ListingsContract(DatabaseCase):
         """What has been listed once is not read again; all lists share it."""
         self.install(WEATHER)
         self.read(listings.batch_blocking, TENANT, ["acme/weather"])
-        self.assertEqual(self.statements(listings.installed_blocking, TENANT, 1, 10, memory=self.database.memory), 1)
+        again = self.statements(listings.installed_blocking, TENANT, 1, 10, memory=self.database.memory)
+        self.assertEqual(again, 1 if self.engine.dialect.name == "sqlite" else 2)  # a server is asked for the stamps each time
 
     def test_records(self) -> None:
         """Records of rows that stay as they are stay too, on whatever page; one that changes by anything is made anew."""
