@@ -10,6 +10,8 @@ from tests.web.cable import KEY, LIMIT, SAY, TENANT, WAIT, Cable, Parrot, get, g
 
 CHUNKED = f"POST {SAY} HTTP/1.1\r\nHost: h\r\nX-Api-Key: {KEY.decode()}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 
+OK = b"HTTP/1.1 200 OK\r\n"
+
 
 class Requests(SynchronousTestCase):
     """Bytes become requests."""
@@ -34,7 +36,8 @@ class Requests(SynchronousTestCase):
         cuts = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=8)))
         answers = cable.send(*(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)))
         self.assertEqual(parrot.seen, [(TENANT, body) for body in bodies])
-        self.assertEqual(answers.count(b"HTTP/1.1 200 OK\r\n"), len(bodies))
+        said = sum(body.count(OK) for body in bodies)  # a body is repeated in its answer, and may be anything
+        self.assertEqual(answers.count(OK) - said, len(bodies))
 
     def test_many_in_one_segment(self) -> None:
         """A thousand requests in one segment are answered without a deep stack."""
