@@ -23,7 +23,10 @@ _MODEL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "rerank": ("score_threshold", "top_n"),
     "tts": ("voice",),
     "vision": ("completion_params",),
+    "document": (),
+    "tool-call": (),
 }
+"""What a selected model must bring besides its name, by the parts of a scope."""
 
 
 class BadSettings(BadRequest):
@@ -63,10 +66,12 @@ def _check(name: str, declared: Mapping[str, Any], value: Any) -> None:
 
 
 def _scoped(name: str, declared: Mapping[str, Any]) -> tuple[str, ...]:
-    scope = declared.get("scope") or "all"
-    if scope not in _MODEL_SCOPES:
+    """A scope may have several parts, and counts for those that are known (package-format 10.6, 25.20)."""
+    parts = [part.strip() for part in (declared.get("scope") or "all").split("&")]
+    known = [_MODEL_SCOPES[part] for part in parts if part in _MODEL_SCOPES]
+    if not known:
         raise BadSettings(f"setting {name} is not a valid model config scope")
-    return _MODEL_SCOPES[scope]
+    return tuple(member for members in known for member in members)
 
 
 def has_secrets(schema: Schema) -> bool:

@@ -15,7 +15,9 @@ SCHEMA: list[dict[str, Any]] = [
     {"name": "flag", "type": "boolean"},
     {"name": "app", "type": "app-selector"},
     {"name": "ranker", "type": "model-selector", "scope": "rerank"},
-    {"name": "model", "type": "model-selector", "scope": "llm&vision"},
+    {"name": "seer", "type": "model-selector", "scope": "tool-call & vision&new"},
+    {"name": "reader", "type": "model-selector", "scope": "document"},
+    {"name": "model", "type": "model-selector", "scope": "text2img"},
     {"name": "token", "type": "secret-input"},
 ]
 
@@ -29,6 +31,7 @@ class ValidateTests(SynchronousTestCase):
             {"flag": False},
             {"app": {"app_id": "1"}},
             {"ranker": {**MODEL, "score_threshold": 0, "top_n": 1}},
+            {"seer": {**MODEL, "completion_params": {}}, "reader": MODEL},
             {"x": [1]},
             {"pick": None},
         ):
@@ -44,6 +47,7 @@ class ValidateTests(SynchronousTestCase):
             ({"must": "m", "flag": "true"}, "setting flag is not a boolean"),
             ({"must": "m", "app": "1"}, "setting app is not a map"), ({"must": "m", "app": {}}, "setting app is missing app_id"),
             ({"must": "m", "ranker": MODEL}, "setting ranker is missing score_threshold"),
+            ({"must": "m", "seer": MODEL}, "setting seer is missing completion_params"),
             ({"must": "m", "model": MODEL}, "setting model is not a valid model config scope"),
             ({str(n): n for n in range(65)}, "too many setting fields"),
         ):  # fmt: skip
