@@ -31,7 +31,9 @@ class IdentifierTests(SynchronousTestCase):
     def test_remote_like(self) -> None:
         """An author that is a UUID marks what a debugging connection made."""
         self.assertTrue(PluginIdentifier.parse(f"4c9c3a2e-0d5e-4a87-9d0a-6c0b2a4f1e11/d:1.0@{SUM}").remote_like)
-        self.assertFalse(PluginIdentifier.parse(f"acme/d:1.0@{SUM}").remote_like)
+        self.assertTrue(PluginIdentifier.parse(f"4c9c3a2e0d5e4a879d0a6c0b2a4f1e11/d:1.0@{SUM}").remote_like)
+        for author in ("acme", "4c9c3a2e0d5e-4a879d0a6c0b2a4f1e11", "-4c9c3a2e0d5e4a879d0a6c0b2a4f1e11", "4c9c3a2e-0d5e-4a87-9d0a6c0b2a4f1e11"):
+            self.assertFalse(PluginIdentifier.parse(f"{author}/d:1.0@{SUM}").remote_like, author)
 
     def test_refused(self) -> None:
         """The whole string must match, with ASCII semantics: no newline at the end, no capital letters, no digits of other scripts."""
