@@ -167,10 +167,16 @@ class RefusalTests(RegistrationCase):
             ("datasource", "datasources.0.parameters", None, "[0].datasources[0].parameters: must be a list"),
             ("datasource", "provider_type", "odd", "[0].provider_type: "),
             ("trigger", "events.0.parameters.0.type", "any", "[0].events[0].parameters[0].type: "),
+            ("trigger", "subscription_schema", None, "[0].subscription_schema: must be there"),
+            ("tool", "identity.tags", [""], "[0].identity.tags: "),
+            ("tool", "credentials_schema", "text", "[0].credentials_schema: must be a list"),
+            ("tool", "tools", {"a": 1}, "[0].tools: must be a list"),
         ]  # fmt: skip
         for kind, path, value, said in cases:
             why = self.refused(kind, [changed(GOOD[kind], path, value)])
             self.assertTrue(why.startswith(said), why)
+        without = {key: value for key, value in GOOD["model"].items() if key != "models"}
+        self.assertEqual(self.refused("model", [without]), "[0].models: must be there, be it empty")
         self.assertTrue(self.refused("tool", [GOOD["tool"], {}]).startswith("[1].identity.author: "))
 
     def test_not_looked_at(self) -> None:

@@ -154,6 +154,8 @@ class _Provider:
     def read(self, source: Source, node: Node) -> dict[str, Any]:
         provider = _HEAD.read(source, node)
         members = source.members(node, _HEAD.name)
+        if not source.has_files and "models" not in members:
+            raise Unfit(Problem("must be there, be it empty", "models"))
         position = None if source.has_files else _member(members, "position", Optional(_POSITION), source)
         models = _member(members, "model_declarations", ListOf(MODEL, list), source)
         if source.has_files and source.is_mapping(members.get("models")):

@@ -8,7 +8,7 @@ from attrs import frozen
 from difyd.package.documents.source import Node, Problem, Source, Unfit
 from difyd.package.kinds.kind import Kind, identity_icons, inherit_identity
 from difyd.package.schema.references import Items
-from difyd.package.schema.rules import name, not_null, one_of, required
+from difyd.package.schema.rules import name, one_of, required
 from difyd.package.schema.shared import (
     AUTO_GENERATE,
     I18N,
@@ -131,7 +131,7 @@ _PROVIDER: Final = Record(
                 ),
             ),
         ),
-        Field("subscription_schema", _Part("subscription_schema", ConfigFields(strict=True)), (not_null,), descend=False),
+        Field("subscription_schema", _Part("subscription_schema", ConfigFields(strict=True)), descend=False, needed=True),
         Field("subscription_constructor", _OnlyMapping()),
         Field("events", Items(_EVENT, "event")),
     ),

@@ -51,10 +51,10 @@ class Items:
     words: str
     """What an item is called in errors."""
     lenient: bool = False
-    """Ignore what is no list (package-format 11.1)."""
+    """In files, ignore what is no list (package-format 11.1)."""
 
     def read(self, source: Source, node: Node) -> list[Any]:
-        if self.lenient and not source.is_list(node):
+        if self.lenient and source.has_files and not source.is_list(node):
             return []
         items: list[Any] = []
         references: list[Reference] = []

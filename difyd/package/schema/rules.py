@@ -60,11 +60,11 @@ def between(low: int, high: int) -> Rule:
 
 
 def one_of(words: str) -> Rule:
-    """One of these words, unless it is empty; whether it may be is `required`'s to say."""
+    """Exactly one of these words."""
     known = frozenset(words.split())
 
     def rule(value: Any) -> str | None:
-        return None if not value or value in known else f'"{value}" is not one of: {words}'
+        return None if value in known else f'"{value}" is not one of: {words}'
 
     return rule
 

@@ -55,11 +55,12 @@ class ConfigFields:
     """Provider configs as a list, or in the older form as a mapping by name, whose order counts (package-format 10.2)."""
 
     strict: bool = False
-    """Is an entry without fields an error (triggers), or passed over? The same for what is neither list nor mapping."""
+    """Is an entry without fields an error (triggers), or passed over? In files the same for what is neither list nor mapping."""
 
     def read(self, source: Source, node: Node) -> list[Any]:
         if not source.is_mapping(node):
-            return CONFIG_LIST.read(source, node) if self.strict or source.is_list(node) else []
+            passed_over = source.has_files and not self.strict and not source.is_list(node)
+            return [] if passed_over else CONFIG_LIST.read(source, node)
         members = source.members(node, "ProviderConfig")
         for key, entry in members.items():
             if self.strict and not source.is_mapping(entry):

@@ -200,9 +200,14 @@ class Field:
     """Do the rules inside of the value count? Not where the reference does not look."""
     unless_empty: bool = False
     """The rules inside count only when something was written."""
+    needed: bool = False
+    """A registration must have it, be it empty; files need not."""
 
     def read(self, source: Source, members: Mapping[str, Node]) -> Any:
-        value = read_value(self.type, source, members.get(self.name))
+        node = members.get(self.name)
+        if self.needed and not source.has_files and (node is None or source.is_null(node)):
+            raise Unfit(Problem("must be there, be it empty"))
+        value = read_value(self.type, source, node)
         if not value and self.also:
             value = read_value(self.type, source, members.get(self.also))
         return value
