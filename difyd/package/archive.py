@@ -27,13 +27,13 @@ _MAX_DIRECTORY: Final = 4 * 1024 * 1024
 """Bytes of a central directory: 400 for each of the entries that we take."""
 _BLOCK: Final = 256 * 1024
 _UTF8_NAME: Final = 0x800
+_ENCRYPTED: Final = 0x1
 _READABLE: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
     NotImplementedError,  # a feature of zip that the library lacks
-    RuntimeError,  # an entry that needs a password
     struct.error,
     ValueError,  # offsets outside of the file; undecodable names
     OverflowError,
@@ -124,7 +124,7 @@ class Archive:
                     size += len(piece)
                     yield piece
         except _BROKEN as why:
-            raise UnreadablePackage(f"read {entry.name}: {why}") from why
+            raise UnreadablePackage(f"read {entry.name}: {why if str(why) else 'it ends too early'}") from why
         if size != entry.size:
             raise UnreadablePackage(f"read {entry.name}: {size} bytes where its entry says {entry.size}")
 
@@ -205,6 +205,8 @@ def _directory(opened: zipfile.ZipFile, max_size: int | None) -> tuple[tuple[Ent
             raise UnreadablePackage(f"plugin package has two entries for {name}")
         if info.compress_type not in _READABLE:
             raise UnreadablePackage(f"read {name}: compression method {info.compress_type} is not supported")
+        if info.flag_bits & _ENCRYPTED:
+            raise UnreadablePackage(f"read {name}: it is encrypted, packages have no passwords")
         entries[name] = Entry(name, info.file_size, raw, info)
     return tuple(entries.values()), tuple(folders)
 

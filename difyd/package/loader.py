@@ -51,7 +51,11 @@ class YamlFiles:
 
     def manifest(self) -> dict[str, Any]:
         """The manifest. References of kinds that are written inside of it are not followed (package-format 7.6)."""
-        manifest: dict[str, Any] = self.parsed(self._files.read(MANIFEST_PATH), MANIFEST_FILE)
+        data = self._files.read(MANIFEST_PATH)
+        try:
+            manifest: dict[str, Any] = self.parsed(data, MANIFEST_FILE)
+        except UnreadablePackage as why:
+            raise UnreadablePackage(f"{why}\nfailed to unmarshal plugin file: {MANIFEST_PATH}") from why
         self._source.references.clear()
         return manifest
 

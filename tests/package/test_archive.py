@@ -139,9 +139,17 @@ class ReadingTests(PackageCase):
         for place in (stored.rfind(b"PK\x03\x04") + 6, stored.rfind(b"PK\x01\x02") + 8):
             encrypted[place] |= 1
         lzma = self.archive(("z", b"content"), compression=zipfile.ZIP_LZMA).read_bytes()
-        for data in (stored.replace(b"content", b"CONTENT"), bytes(encrypted), lzma):
+        sizes = stored.rfind(b"PK\x01\x02") + 20
+        short = stored[:sizes] + struct.pack("<II", 5000, 5000) + stored[sizes + 8 :]
+        for data, said in (
+            (stored.replace(b"content", b"CONTENT"), "Bad CRC-32"),
+            (bytes(encrypted), "it is encrypted"),
+            (lzma, "compression method 14 is not supported"),
+            (short, "it ends too early"),
+        ):
             path.write_bytes(data)
-            self.assertTrue(self.refused(path).startswith("read z: "))
+            refusal = self.refused(path)
+            self.assertTrue(refusal.startswith(f"read z: {said}"), refusal)
 
     @settings(deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())

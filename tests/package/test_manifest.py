@@ -65,10 +65,11 @@ class ManifestTests(PackageCase):
         self.assertEqual(self.declared(files)["tool"]["identity"]["name"], "second")
 
     def test_broken(self) -> None:
-        """A manifest that does not parse is told with the prefix of YAML errors, and without a file name."""
+        """A manifest that does not parse is told with the prefix of YAML errors, and named like any other file."""
         for text in ("- a\n", "text\n", "{{{\n", "author: [a]\n", "plugins: {tools: text}\n", "tags: {}\n"):
             refusal = self.refusal(plugin({"manifest.yaml": text}), UnreadablePackage)
-            self.assertTrue(refusal.startswith("yaml:") and "manifest.yaml" not in refusal, refusal)
+            self.assertTrue(refusal.startswith("yaml:"), refusal)
+            self.assertEqual(refusal.splitlines()[-1], "failed to unmarshal plugin file: manifest.yaml")
 
     def test_missing_files(self) -> None:
         """A file that is missing is named with the file that wanted it."""

@@ -44,7 +44,8 @@ class YamlSource:
 
     def describe(self, unfit: Unfit) -> str:
         if unfit.final:
-            return unfit.problems[0].text
+            problem = unfit.problems[0]
+            return problem.text if problem.path in problem.text else f"{problem.text} (at {problem.path})"
         found = (f"line {p.line}: {p.text}" + (f" (at {p.path})" if p.path else "") for p in unfit.problems)
         return "yaml: unmarshal errors:\n  " + "\n  ".join(found)
 

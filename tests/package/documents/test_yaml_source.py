@@ -179,6 +179,12 @@ class TypedTests(YamlCase):
             "  line 4: cannot unmarshal !!str `many` into int (at c)",
         )
 
+    def test_place_of_a_whole_refusal(self) -> None:
+        """A price or a time that is none has words of its own, without the prefix of YAML, and the path too."""
+        kind = Record("Outer", (Field("a", Record("Inner", (Field("b", Price()), Field("c", Time())))),))
+        self.assertEqual(self.refused("a: {b: abc, c: soon}\n", kind), "can't convert 'abc' to decimal (at a.b)")
+        self.assertTrue(self.refused("a: {c: soon}\n", kind).endswith("(at a.c)"))
+
 
 class DocumentTests(YamlCase):
     def test_first_document(self) -> None:
