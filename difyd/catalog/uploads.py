@@ -20,6 +20,7 @@ from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
 from difyd.errors import BadIdentifier, BadPackage, DaemonError, InternalError
 from difyd.package.errors import BadSignature, BundledPackageFailed
+from difyd.package.signature import VERIFICATION_FILE
 from difyd.package.upload import Accepted, Gate, Reported
 from difyd.store.blobs import IBlobs
 from difyd.store.database import declarations
@@ -130,7 +131,17 @@ class Uploads(Service):
         for identifier in changed:
             self._installations.redeclared(identifier)
 
+    def _remark(self, one: Accepted) -> None:
+        """Names are not signed: entries of a signed package can be renamed, and this is where it shows (package-format 25.8)."""
+        if one.package.verification is not None and not one.package.verification.file_last:
+            self.log.warn(
+                "the signature of {identifier} is valid, but {file} is not its last entry: it may have been renamed after it was signed",
+                identifier=str(one.identifier),
+                file=VERIFICATION_FILE,
+            )
+
     async def _store_one(self, identifier: PluginIdentifier, one: Accepted, fresh: list[PluginIdentifier]) -> None:
+        self._remark(one)
         for asset in one.stored.assets:
             key = self._areas.asset(asset.id)
             if not await self._blobs.exists(key):

@@ -28,6 +28,8 @@ class Verification:
     """`langgenius`, `partner`, `community`, or whatever the signer wrote."""
     official: bool = True
     """Was it the marketplace's key?"""
+    file_last: bool = True
+    """Is the file with the category, where there is one, the last entry? Signers leave it there."""
 
     def to_json(self) -> dict[str, str]:
         """As upload, decode and extract answer it."""
@@ -89,7 +91,7 @@ def verify(archive: Archive, digests: Mapping[str, bytes], keys: Keys) -> Verifi
             key.verify(signature, signed, padding.PKCS1v15(), SHA256())
         except InvalidSignature:
             continue
-        return Verification(category, key in keys.official)
+        return Verification(category, key in keys.official, VERIFICATION_FILE not in archive.names()[:-1])
     if any(_made_with(key, signature) for key in (*keys.official, *keys.third_party)):
         raise Unverified("it was signed with a trusted key, but its files were changed, added, removed or reordered afterwards")
     others = f" and none of the {len(keys.third_party)} third-party keys" if keys.third_party else ""

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from attrs import define, field
 from sqlalchemy import text
+from twisted.logger import capturedLogs
 
 from difyd.catalog.assets import Assets
 from difyd.catalog.contents import Contents
@@ -155,6 +156,15 @@ class Packages(UploadHouse):
         self.assertEqual((answer["unique_identifier"], answer["verification"]), (identifier, None))
         decoded = msgspec.json.decode(self.got(self.contents.decoded(PluginIdentifier.parse(identifier))))
         self.assertEqual(decoded["verification"], {"authorized_category": "langgenius"})
+
+    def test_renamed_entry(self) -> None:
+        """A valid signature over entries whose names cannot be those that were signed is told to the operator."""
+        category = b'{"authorized_category":"partner"}'
+        with capturedLogs() as events:
+            self.take(signed(package({"a.json": category})))
+            self.assertEqual([event["file"] for event in events if "file" in event], [])
+            self.take(signed(package({".verification.dify.json": category, "z": b""})))
+        self.assertEqual([event["file"] for event in events if "file" in event], [".verification.dify.json"])
 
     def test_signed_copy_comes_later(self) -> None:
         """Then the declaration becomes verified, also for those who have it in memory."""

@@ -97,6 +97,20 @@ class VerifyTests(SignedCase):
         )
         self.assertIsNotNone(self.again(files, {"by": "us", **comment}).verification)
 
+    def test_renamed_to_the_file(self) -> None:
+        """A signed file that was renamed into the one with the category counts, and it is noticed that no signer put it there."""
+        package = self.pack({"a.json": b'{"authorized_category":"partner"}', **plugin()})
+        target = self.scratch() / "signed.difypkg"
+        sign_package_blocking(package, target, key(), None, now=5)
+        files, comment = self.parts(target)
+        verification = self.again([(VERIFICATION_FILE if name == "a.json" else name, content) for name, content in files], comment).verification
+        assert verification is not None
+        self.assertEqual((verification.authorized_category, verification.file_last), ("partner", False))
+        for genuine in (self.signed(), self.signed(None)):
+            verification = self.verify(genuine).verification
+            assert verification is not None
+            self.assertTrue(verification.file_last)
+
     def test_bad_comments(self) -> None:
         """A comment that holds no signature is none."""
         files, comment = self.parts(self.signed())
