@@ -3,13 +3,13 @@
 from typing import Final
 
 from difyd.package.kinds.kind import Kind, identity_icons
+from difyd.package.schema.newer import OF_PARAMETERS
 from difyd.package.schema.references import Items
 from difyd.package.schema.rules import each, one_of, required, scalar, shorter
 from difyd.package.schema.shared import (
     AUTO_GENERATE,
     I18N,
     ITEM_IDENTITY,
-    NEWER,
     OPTION,
     PROVIDER_IDENTITY,
     SCOPE,
@@ -35,7 +35,7 @@ _PARAMETER: Final = Record(
         optional("max", Number()),
         optional("precision", Integer()),
         Field("options", ListOf(OPTION)),
-        *NEWER,
+        *OF_PARAMETERS,
     ),
 )
 _STRATEGY: Final = Record(

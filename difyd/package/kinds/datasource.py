@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from difyd.package.kinds.kind import Icon, Kind, identity_icons
+from difyd.package.schema.newer import OF_PARAMETERS
 from difyd.package.schema.references import Items
 from difyd.package.schema.rules import not_null, one_of, required, scalar, shorter
 from difyd.package.schema.shared import (
     AUTO_GENERATE,
     I18N,
     KNOWN_TAGS,
-    NEWER,
     OAUTH,
     OPTION,
     TAG_LIST,
@@ -36,7 +36,7 @@ _PARAMETER: Final = Record(
         optional("precision", Integer()),
         Field("options", ListOf(OPTION)),
         Field("description", I18N),
-        *NEWER,
+        *OF_PARAMETERS,
     ),
 )
 _DATASOURCE: Final = Record(

@@ -3,13 +3,13 @@
 from typing import Final
 
 from difyd.package.kinds.kind import Kind, identity_icons, inherit_identity
+from difyd.package.schema.newer import OF_PARAMETERS
 from difyd.package.schema.references import Items
 from difyd.package.schema.rules import one_of, required, shorter
 from difyd.package.schema.shared import (
     AUTO_GENERATE,
     I18N,
     ITEM_IDENTITY,
-    NEWER,
     OAUTH,
     OPTION,
     PROVIDER_IDENTITY,
@@ -42,7 +42,7 @@ PARAMETER: Final = Record(
         Field("multiple", Flag()),
         optional("precision", Integer()),
         Field("options", ListOf(OPTION)),
-        *NEWER,
+        *OF_PARAMETERS,
     ),
 )
 _DESCRIPTION: Final = Record("ToolDescription", (Field("human", I18N), Field("llm", Text(), (required,))))

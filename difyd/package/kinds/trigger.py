@@ -7,6 +7,7 @@ from attrs import frozen
 
 from difyd.package.documents.source import Node, Problem, Source, Unfit
 from difyd.package.kinds.kind import Kind, identity_icons, inherit_identity
+from difyd.package.schema.newer import OF_PARAMETERS
 from difyd.package.schema.references import Items
 from difyd.package.schema.rules import name, one_of, required
 from difyd.package.schema.shared import (
@@ -14,7 +15,6 @@ from difyd.package.schema.shared import (
     I18N,
     ITEM_IDENTITY,
     KNOWN_TAGS,
-    NEWER,
     OAUTH,
     TAG_LIST,
     TEMPLATE,
@@ -77,7 +77,7 @@ _PARAMETER: Final = Record(
         omitted("precision", Integer()),
         Field("options", ListOf(_OPTION), omit=is_empty),
         omitted("description", I18N),
-        *NEWER,
+        *OF_PARAMETERS,
     ),
 )
 _EVENT: Final = Record(

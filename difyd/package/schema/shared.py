@@ -6,7 +6,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from difyd.package.documents.source import Node, Problem, Source
-from difyd.package.schema import rules
+from difyd.package.schema import newer, rules
 from difyd.package.schema.rules import at_most, each, one_of, required, scalar, shorter
 from difyd.package.schema.types import Anything, Field, Flag, ListOf, Optional, Record, Text, is_empty, is_none, read_all
 
@@ -78,17 +78,9 @@ class ConfigFields:
 OAUTH: Final = Optional(Record("OAuthSchema", (Field("client_schema", CONFIG_LIST), Field("credentials_schema", CONFIG_LIST))))
 """Lists that nobody wrote are empty ones: the API's models refuse null (package-format 25.13)."""
 
-
-def passed(*names: str) -> tuple[Field, ...]:
-    """Fields of newer SDKs and API servers, handed through unchanged when they say something (package-format 25.15)."""
-    return tuple(Field(name, Anything(), omit=lambda value: value in (None, [])) for name in names)
-
-
-NEWER: Final = passed("placeholder", "input_schema", "show_on", "dynamic_select_lazy_load")
-"""Of parameters of every kind."""
 OPTION: Final = Record(
     "ParameterOption",
-    (Field("value", Text(), (required,)), Field("label", I18N), Field("icon", Text()), *passed("show_on", "children")),
+    (Field("value", Text(), (required,)), Field("label", I18N), Field("icon", Text()), *newer.OF_OPTIONS),
 )
 AUTO_GENERATE: Final = Optional(Record("ParameterAutoGenerate", (Field("type", Text(), (required, one_of("prompt_instruction"))),)))
 TEMPLATE: Final = Optional(Record("ParameterTemplate", (Field("enabled", Flag()),)))

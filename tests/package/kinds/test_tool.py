@@ -1,5 +1,6 @@
 """Tool providers and tools, to the last key."""
 
+import json
 from typing import Any
 
 from difyd.package.errors import UnreadablePackage
@@ -70,11 +71,35 @@ class ToolTests(PackageCase):
 
     def test_newer_fields(self) -> None:
         """Fields of newer SDKs go through unchanged, unless they say nothing."""
-        (given,) = self.tool(
-            "parameters: [{placeholder: {en_US: Here}, input_schema: {type: object}, show_on: [], options: [{value: a, children: [1]}]}]\n"
-        )["parameters"]
-        option = {"value": "a", "label": {"en_US": ""}, "icon": "", "children": [1]}
-        self.assertEqual(given, {**PARAMETER, "options": [option], "placeholder": {"en_US": "Here"}, "input_schema": {"type": "object"}})
+        children = [{"value": 1, "label": {"en_US": "One"}, "children": [{"value": "x", "label": {"en_US": "X"}}]}]
+        newer = {"placeholder": {"en_US": "Here", "zh_Hans": None, "ko_KR": "X"}, "input_schema": {"a": 1}, "dynamic_select_lazy_load": False}
+        conditions = {"show_on": [{"variable": "a", "value": "b"}]}
+        parameter = {**newer, **conditions, "options": [{"value": "a", **conditions, "children": children}]}
+        given, empty = self.tool(f"parameters: {json.dumps([parameter, {'show_on': []}])}\n")["parameters"]
+        option = {"value": "a", "label": {"en_US": ""}, "icon": "", **conditions, "children": children}
+        self.assertEqual(given, {**PARAMETER, "options": [option], **newer, **conditions})
+        self.assertEqual(empty, PARAMETER)
+
+    def test_newer_fields_of_another_shape(self) -> None:
+        """They are left out: the reference never looked at them, and clients fail the whole list of tools for one."""
+        for field in (
+            "placeholder: Enter a name",
+            "placeholder: {zh_Hans: X}",
+            "placeholder: {en_US: 5}",
+            "placeholder: {en_US: .nan}",
+            "placeholder: {en_US: a, en_US: b}",
+            "input_schema: '{}'",
+            "input_schema: []",
+            "show_on: {a: b}",
+            "show_on: [a]",
+            "show_on: [{variable: a}]",
+            "show_on: [{variable: a, value: true}]",
+            "dynamic_select_lazy_load: yes",
+        ):
+            self.assertEqual(self.tool(f"parameters: [{{{field}}}]\n")["parameters"], [PARAMETER], field)
+        for children in ("x", "[x]", "[{value: a}]", "[{value: a, label: {en_US: A}, children: x}]", "[{value: [], label: {en_US: A}}]"):
+            (given,) = self.tool(f"parameters: [{{options: [{{value: a, children: {children}}}]}}]\n")["parameters"]
+            self.assertEqual(given["options"], [{"value": "a", "label": {"en_US": ""}, "icon": ""}], children)
 
     def test_order_of_tools(self) -> None:
         """Tools in the provider file come before those in files; what is no list is ignored."""
