@@ -36,6 +36,13 @@ _FILES: Final = Record(
         for name in ("tools", "models", "endpoints", "agent_strategies", "datasources", "triggers")
     ),
 )
+
+
+def _no_empty_version(meta: dict[str, Any]) -> None:
+    """Clients parse what is there, and fail every list with this plugin in it for an empty text (dify-client 8.1)."""
+    meta["minimum_dify_version"] = meta["minimum_dify_version"] or None
+
+
 _META: Final = Record(
     "PluginMeta",
     (
@@ -54,6 +61,7 @@ _META: Final = Record(
         ),
         optional("minimum_dify_version", Text()),
     ),
+    _no_empty_version,
 )
 MANIFEST: Final = Record(
     "PluginDeclaration",

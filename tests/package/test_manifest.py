@@ -41,6 +41,11 @@ class ManifestTests(PackageCase):
         self.assertNotIn("privacy", found)
         self.assertNotIn("repo", found)
 
+    def test_minimum_version(self) -> None:
+        """The version of Dify that is needed is handed through unjudged; an empty one is none, since clients could not read it."""
+        for text, wanted in (("1.10", "1.10"), ("soon", "soon"), ("''", None), ("", None)):
+            self.assertEqual(self.manifest(LEAST + f"meta: {{minimum_dify_version: {text}}}\n")["meta"]["minimum_dify_version"], wanted)
+
     def test_permission(self) -> None:
         """A group is there when it was written."""
         cases = {
