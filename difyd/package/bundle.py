@@ -18,6 +18,8 @@ from difyd.package.zipwriter import whole_file, write_archive_blocking
 
 MAX_DEPENDENCIES: Final = 1000
 """Each package of a bundle is shown with its declaration: a short manifest must not become an endless answer."""
+MAX_MANIFEST: Final = 4 * 1024 * 1024
+"""Bytes of its manifest: nothing else bounds what a bundle inflates to before its packages are taken out."""
 _README: Final = "README"
 _MANIFEST: Final = Record(
     "BundleDeclaration",
@@ -55,6 +57,9 @@ class BundleArchive:
         """
         archive = Archive.open_blocking(path)
         try:
+            manifest = archive.find(MANIFEST_PATH)
+            if manifest is not None and manifest.size > MAX_MANIFEST:
+                raise UnreadablePackage(f"the {MANIFEST_PATH} of the bundle is larger than {MAX_MANIFEST} bytes")
             return cls(read_manifest(archive), archive, 2 * path.stat().st_size + max_package_size)
         except BaseException:
             archive.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from difyd.errors import BadPackage
-from difyd.package.bundle import MAX_DEPENDENCIES
+from difyd.package.bundle import MAX_DEPENDENCIES, MAX_MANIFEST
 from difyd.package.errors import BadSignature, FalseLanggenius
 from difyd.package.policy import Policy
 from difyd.package.signature import Keys
@@ -176,13 +176,15 @@ class BundleTests(PackageCase):
         )
 
     def test_limits(self) -> None:
-        """Each package is limited, all together, and their number."""
+        """Each package is limited, all together, their number, and the manifest."""
         path = self.bundle(local("a"), packages={"a": self.pack(plugin({"z": "0" * 200_000}))})
         self.assertIn("less than 100000 bytes", self.refused(path, max_size=100_000)[0])
         bomb = self.bundle(local("a"), packages={"a": bytes(5_000_000)})
         self.assertIn("too large", self.refused(bomb, max_size=100_000)[0])
         many = self.bundle(*[marketplace("a/b:1.0.0")] * (MAX_DEPENDENCIES + 1))
         self.assertIn(f"at most {MAX_DEPENDENCIES}", self.refused(many)[0])
+        long = entries(self.scratch() / "a", [("manifest.yaml", b"#" * (MAX_MANIFEST + 1))])
+        self.assertIn(f"larger than {MAX_MANIFEST} bytes\nfailed to decode bundle", self.refused(long)[0])
 
 
 def marketplace(pattern: str) -> dict[str, Any]:
