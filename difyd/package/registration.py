@@ -15,6 +15,8 @@ from difyd.package.manifest import MANIFEST, assemble, check_manifest
 from difyd.package.reader import identity
 from difyd.package.schema.types import ListOf, Type, read_value
 
+MAX_MODEL: Final = 256 * 1024
+"""Bytes of one model's JSON, which is completed between two calls; a model with hundreds of voices has 50 KiB."""
 _MAX_SHOWN: Final = 20
 """Broken rules that are told at once."""
 
@@ -57,6 +59,8 @@ class Registration:
 
 def complete_model(data: bytes) -> dict[str, Any]:
     """A model as a plugin sends its schema, with the defaults of one in a package (http-api 8.7). Raises InvalidDeclaration."""
+    if len(data) > MAX_MODEL:
+        raise InvalidDeclaration(f"the model is larger than {MAX_MODEL} bytes")
     model: dict[str, Any] = _read(MODEL, data)
     return model
 

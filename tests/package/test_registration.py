@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from difyd.package.errors import IllegalManifest, InvalidDeclaration, MissingIcon
-from difyd.package.registration import Registration, complete_model
+from difyd.package.registration import MAX_MODEL, Registration, complete_model
 from tests.package.samples import ICON, ICON_ID, PackageCase, plugin
 
 TEXT = {"en_US": "Text"}
@@ -199,3 +199,8 @@ class ModelSchemaTests(PackageCase):
         self.assertEqual((model["fetch_from"], model["label"], model["pricing"]["unit"]), ("predefined-model", {"en_US": "m"}, "0.001"))
         self.assertEqual(model["parameter_rules"][0]["default"], 50)
         self.assertRaises(InvalidDeclaration, complete_model, b'{"model": 5}')
+
+    def test_endless(self) -> None:
+        """A schema that would hold up everybody else is refused before it is opened."""
+        text = b'{"model": "%s"}' % (b"m" * MAX_MODEL)
+        self.assertIn("larger than", str(self.assertRaises(InvalidDeclaration, complete_model, text)))

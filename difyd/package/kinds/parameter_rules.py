@@ -1,6 +1,6 @@
 """The rules of model parameters, completed from templates while they are read (package-format 12.5, Appendix A)."""
 
-from copy import deepcopy
+from copy import copy
 from typing import Any, Final
 
 from difyd.package.documents.source import Problem, Unfit
@@ -16,12 +16,12 @@ def _complete(rule: dict[str, Any]) -> None:
     if rule["use_template"]:
         if rule["use_template"] not in TEMPLATES:
             raise Unfit(Problem(f"use_template {rule['use_template']} not found"), final=True)
-        template = deepcopy(TEMPLATES[rule["use_template"]])
+        template = TEMPLATES[rule["use_template"]]
     for member in _FROM_TEMPLATE:
         if rule[member] is None:
-            rule[member] = template.get(member)
+            rule[member] = copy(template.get(member))
     if not rule["label"]["en_US"]:
-        rule["label"] = template.get("label") or {"en_US": rule["name"]}
+        rule["label"] = copy(template.get("label")) or {"en_US": rule["name"]}
     if rule["options"] is None:
         rule["options"] = []
 
