@@ -79,7 +79,7 @@ class Uploads(Service):
         except BadIdentifier as why:  # of the package, not of the request, which clients are told by its type
             raise BadPackage(str(why)) from why
         except BadSignature as why:
-            self.log.warn("an upload was refused for its signature: {reason}", reason=(why.details or {}).get("reason"))
+            self._log_refusal(why)
             raise
         except OSError as why:
             raise InternalError(f"the uploaded package cannot be read: {why}") from why
@@ -106,12 +106,18 @@ class Uploads(Service):
     async def _open(self, path: Path, workspace: Path, verify: bool) -> list[Accepted | Reported]:
         try:
             return await self._threads.run(_open_blocking, self._gate, path, workspace, verify)
+        except BadSignature as why:
+            self._log_refusal(why)
+            raise
         except BundledPackageFailed as why:
             if why.ours:
                 raise InternalError(str(why)) from why
             raise
         except OSError as why:
             raise InternalError(f"the uploaded bundle cannot be read: {why}") from why
+
+    def _log_refusal(self, why: BadSignature) -> None:
+        self.log.warn("{identifier} was refused for its signature: {reason}", identifier=why.plugin, reason=why.reason)
 
     async def _store(self, accepted: Sequence[Accepted]) -> None:
         """All of them or none. Raises StorageFailed, DatabaseFailed."""

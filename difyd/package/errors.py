@@ -26,12 +26,13 @@ class BadSignature(BadPackage):
     """
     A signature is demanded, and the package has none that counts (package-format 21).
 
-    The text is the fixed one that clients know; `details` have the sentence for people: which check failed, and what can be done.
+    The text is the fixed one that clients know; `details` say of which plugin (there may be several in a bundle) and which check failed.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, plugin: str, reason: str) -> None:
         super().__init__("plugin verification has been enabled, and the plugin you want to install has a bad signature")
-        self.details = {"reason": reason}
+        self.plugin, self.reason = plugin, reason
+        self.details = {"plugin": plugin, "reason": reason}
 
 
 class FalseLanggenius(BadPackage):

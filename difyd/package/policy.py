@@ -26,7 +26,7 @@ class Policy:
         `verify`: the request demands a signature for itself (its form field `verify_signature` is exactly `true`).
         """
         if package.verification is None and (verify or self.force_verifying_signature):
-            raise BadSignature(package.unverified_because)
+            raise BadSignature(package.identifier.text, package.unverified_because)
         if self.enforce_langgenius_plugin_signatures and package.identifier.author.lower() == _LANGGENIUS:
             self._admit_langgenius(package)
 

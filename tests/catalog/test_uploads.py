@@ -15,6 +15,7 @@ from difyd.catalog.uploads import Uploads
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import RuntimeType
 from difyd.errors import BadPackage, BadRequest, InternalError, NotFound, StorageFailed
+from difyd.package.errors import BadSignature
 from difyd.package.policy import Policy
 from difyd.package.signature import Keys
 from difyd.package.upload import Gate
@@ -222,6 +223,14 @@ class Bundles(UploadHouse):
     def test_nothing(self) -> None:
         """A bundle of nothing is an empty list."""
         self.assertEqual(self.take_bundle(bundle()), [])
+
+    def test_unsigned(self) -> None:
+        """Where signatures are demanded, the operator reads which package of a bundle has none."""
+        both = bundle(local("a"), local("b"), packages={"a": signed(package(name="one")), "b": package(name="two")})
+        with capturedLogs() as events:
+            self.refused(self.uploads.bundle(self.file(both), True), BadSignature)
+        (told,) = [event for event in events if "reason" in event]
+        self.assertEqual((told["identifier"].partition(":")[0], told["reason"]), ("acme/two", "it is not signed"))
 
     def test_refused(self) -> None:
         """One bad package refuses them all; steps of ours answer as internal errors."""

@@ -57,7 +57,7 @@ class PackageTests(PackageCase):
         gate(forcing).package_blocking(self.signed(plugin()))
         for why in (self.refused(self.pack(plugin()), BadSignature, forcing), self.refused(self.pack(plugin()), BadSignature, verify=True)):
             self.assertEqual(str(why), "plugin verification has been enabled, and the plugin you want to install has a bad signature")
-            self.assertEqual(why.details, {"reason": "it is not signed"})
+            self.assertEqual(why.details, {"plugin": self.read(plugin()).identifier.text, "reason": "it is not signed"})
 
     def test_order(self) -> None:
         """Kinds are judged before signatures, icons after them."""
@@ -170,7 +170,8 @@ class BundleTests(PackageCase):
     def test_policy(self) -> None:
         """Signatures are judged before icons, for every package."""
         path = self.bundle(local("a"), local("b"), packages={"a": self.pack(plugin()), "b": self.pack(plugin(NO_ICON))})
-        self.assertRaises(BadSignature, self.items, path, verify=True)
+        why = self.assertRaises(BadSignature, self.items, path, verify=True)
+        self.assertIn("acme/demo:", why.plugin)
         self.assertRaises(
             FalseLanggenius, self.items, self.bundle(local("a"), packages={"a": self.pack(by("langgenius"))}), Policy(False, True)
         )
