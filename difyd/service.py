@@ -67,7 +67,7 @@ from difyd.runtime.local.uv import Installer, find_uv
 from difyd.runtime.meter import Meter
 from difyd.runtime.supervisor import Patience, Supervisor
 from difyd.settings import Settings
-from difyd.store.blobs import Blobs
+from difyd.store.blobs import Blobs, Counted
 from difyd.store.cache.memory import MemoryLeases, MemoryMessages
 from difyd.store.database.engine import Database
 from difyd.store.local import LocalObjects
@@ -121,7 +121,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     """Wire the daemon and open nothing. `reactor` is the one that will run; see `difyd.tap`."""
     zone = settings.zone
     metrics = make_metrics(settings)
-    store = make_store(reactor, settings, zone)
+    store = make_store(reactor, settings, zone, metrics)
     files = Threads(reactor, ThreadPool(0, 4, "files"))
     probe = StorageProbe(reactor, store.blobs)
     scratch = Scratch(files, settings.data_directory / SCRATCH / "packages")
@@ -146,8 +146,8 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     to_dify = DifyConnections(reactor, settings.dify_invocation_connection_idle_timeout)
     inner_api = make_inner_api(reactor, settings, to_dify)
     callbacks = Callbacks(
-        reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store)),
-        settings.plugin_max_invocations, settings.tenant_max_invocations,
+        reactor, Dify(inner_api), PluginStorage(make_plugin_data(settings, store, metrics)),
+        settings.plugin_max_invocations, settings.tenant_max_invocations, metrics,
     )  # fmt: skip
     invoker = Invoker(
         reactor, callbacks, Deadlines(reactor, settings.plugin_max_execution_timeout), settings.plugin_idle_execution_timeout, metrics
@@ -242,14 +242,14 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     )
 
 
-def make_store(reactor: Any, settings: Settings, zone: tzinfo) -> Store:
+def make_store(reactor: Any, settings: Settings, zone: tzinfo, metrics: Metrics) -> Store:
     """The embedded stores: SQLite, files, and what is kept in the process."""
     areas = Areas(settings.plugin_package_cache_path, settings.plugin_installed_path, settings.plugin_media_cache_path)
     objects = LocalObjects(settings.data_directory, (areas.packages, areas.installed, areas.assets, settings.persistence_storage_path))
     return Store(
         DirectoryLock(settings.data_directory),
         Database.embedded(reactor, settings.db_sqlite_path, zone=zone, migrate=settings.db_migrate_on_start),
-        Blobs(objects, Threads(reactor, ThreadPool(0, 4, "blobs"))),
+        Blobs(objects, Threads(reactor, ThreadPool(0, 4, "blobs")), Counted(objects.kind, metrics)),
         areas,
         MemoryLeases(reactor),
         MemoryMessages(reactor),
@@ -266,11 +266,12 @@ def make_inner_api(reactor: Any, settings: Settings, connections: DifyConnection
     return InnerApi(reactor, connections.client, settings.dify_inner_api_url, settings.dify_inner_api_key, limits)
 
 
-def make_plugin_data(settings: Settings, store: Store) -> PluginData:
+def make_plugin_data(settings: Settings, store: Store, metrics: Metrics) -> PluginData:
     """What plugins keep."""
-    return PluginData(
-        store.database, store.blobs, store.blobs.objects, settings.persistence_storage_path, settings.persistence_storage_max_size
-    )
+    objects = store.blobs.objects
+    counted = Counted(objects.kind, metrics)
+    most = settings.persistence_storage_max_size
+    return PluginData(store.database, store.blobs, objects, settings.persistence_storage_path, most, counted)
 
 
 def make_gate(settings: Settings) -> Gate:

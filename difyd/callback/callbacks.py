@@ -1,6 +1,6 @@
 """Plugins call Dify: what each session has asked for, served beside one another, and dropped with the session."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -10,14 +10,16 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from difyd.callback import permissions, storage
-from difyd.callback.dify import Dify
+from difyd.callback.dify import Dify, traceparent
+from difyd.callback.errors import Refused
 from difyd.callback.interfaces import ICallbacks
-from difyd.callback.invocation import Invocation, Places
-from difyd.callback.messages import Message, Reply, decode_message
+from difyd.callback.invocation import Invocation, Places, Work
+from difyd.callback.messages import BadMessage, Message, Reply, decode_message
 from difyd.callback.storage import PluginStorage
 from difyd.callback.types import TYPES
 from difyd.entities.call import Call
 from difyd.runtime.interfaces import IChannel
+from difyd.telemetry.metrics import Invocations, Metrics, NoMetrics
 
 PER_PLUGIN: Final = 1000
 """Invocations of one plugin that may be under way at once: as many as the SDK answers calls at once."""
@@ -26,6 +28,10 @@ PER_TENANT: Final = 2000
 
 _MODEL: Final = "model"
 """The access type of calls that may ask nothing."""
+_UNKNOWN: Final = "unknown"
+"""What types that nobody knows are called in metrics and in the log: a plugin must not make series by inventing types."""
+_SHOWN: Final = 100
+"""Characters of such a type that its plugin's author is shown."""
 _PERMISSIONS: Final = {storage.NAME: permissions.STORAGE, **{name: row.permission for name, row in TYPES.items()}}
 
 
@@ -46,12 +52,15 @@ class Callbacks:
     _storage: PluginStorage
     _per_plugin: int = PER_PLUGIN
     _per_tenant: int = PER_TENANT
+    _metrics: Metrics = field(factory=NoMetrics)
     _plugins: Places = field(init=False)
     _tenants: Places = field(init=False)
+    _refused: Places = field(init=False)
+    """Of each plugin, refusals that it has not read."""
     _open: dict[str, set[Invocation]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._plugins, self._tenants = Places(self._per_plugin), Places(self._per_tenant)
+        self._plugins, self._tenants, self._refused = Places(self._per_plugin), Places(self._per_tenant), Places(self._per_plugin)
 
     def __len__(self) -> int:
         """Invocations under way."""
@@ -61,17 +70,14 @@ class Callbacks:
         wanted = decode_message(message)
         refusal = self._refusal(call, wanted.type)
         if refusal is None:
-            self._start(call, channel, wanted)
-        else:
-            self.refuse(call, channel, wanted.id, refusal)
+            self._serve(call, channel, wanted)
+            return
+        if self._refused.full(call.identifier.text):
+            raise BadMessage(f"{refusal}; {self._refused.limit} refusals wait to be read by the plugin")
+        self._refuse(call, channel, wanted.type, wanted.id, refusal)
 
     def refuse(self, call: Call, channel: IChannel, request_id: str, reason: str) -> None:
-        reply = Reply(call, request_id)
-        channel.send(reply.error(reason) + reply.end())
-        self.log.info(
-            "{identifier} was refused an invocation: {reason}",
-            identifier=call.identifier.text, tenant=call.tenant, session=call.session, reason=reason,
-        )  # fmt: skip
+        self._refuse(call, channel, _UNKNOWN, request_id, reason)
 
     def close(self, call: Call) -> None:
         for invocation in self._open.pop(call.session, ()):
@@ -82,7 +88,7 @@ class Callbacks:
             return permissions.FROM_MODEL
         permission = _PERMISSIONS.get(kind)
         if permission is None:
-            return f"unsupported invoke type: {kind}"
+            return f"unsupported invoke type: {kind if len(kind) <= _SHOWN else kind[:_SHOWN] + '…'}"
         if (denied := permissions.refusal(call, permission)) is not None:
             return denied
         if self._plugins.full(call.identifier.text):
@@ -91,7 +97,7 @@ class Callbacks:
             return f"too many invocations at once: {self._per_tenant} of this tenant are under way (TENANT_MAX_INVOCATIONS)"
         return None
 
-    def _start(self, call: Call, channel: IChannel, wanted: Message) -> None:
+    def _serve(self, call: Call, channel: IChannel, wanted: Message) -> None:
         row = TYPES.get(wanted.type)
 
         async def work(invocation: Invocation) -> Sequence[Raw]:
@@ -100,15 +106,28 @@ class Callbacks:
             return await self._dify.serve(invocation, row, wanted.request)
 
         invocation = Invocation(call, wanted.type, channel, Reply(call, wanted.id, streams=row is not None and row.streams))
-        self._plugins.take(call.identifier.text)
-        self._tenants.take(call.tenant)
-        self._open.setdefault(call.session, set()).add(invocation)
-        invocation.start(work).addCallback(self._ended, invocation, self._clock.seconds())
+        self._start(invocation, work, (self._plugins, call.identifier.text), (self._tenants, call.tenant))
 
-    def _ended(self, _: None, invocation: Invocation, begun: float) -> None:
-        call = invocation.call
-        self._plugins.free(call.identifier.text)
-        self._tenants.free(call.tenant)
+    def _refuse(self, call: Call, channel: IChannel, kind: str, request_id: str, reason: str) -> None:
+        async def work(_: Invocation) -> Sequence[Raw]:
+            raise Refused(reason)
+
+        invocation = Invocation(call, kind if kind in _PERMISSIONS else _UNKNOWN, channel, Reply(call, request_id))
+        self._start(invocation, work, (self._refused, call.identifier.text))
+
+    def _start(self, invocation: Invocation, work: Work, *places: tuple[Places, Hashable]) -> None:
+        for kind, key in places:
+            kind.take(key)
+        count = self._metrics.invocations(invocation.call.identifier.plugin_id, invocation.type)
+        count.began()
+        self._open.setdefault(invocation.call.session, set()).add(invocation)
+        invocation.start(work).addCallback(self._ended, invocation, self._clock.seconds(), count, places)
+
+    def _ended(self, _: None, invocation: Invocation, begun: float, count: Invocations, places: Sequence[tuple[Places, Hashable]]) -> None:
+        for kind, key in places:
+            kind.free(key)
+        call, elapsed = invocation.call, self._clock.seconds() - begun
+        count.ended(invocation.outcome, elapsed, invocation.sent)
         open_ = self._open.get(call.session)
         if open_ is not None:
             open_.discard(invocation)
@@ -116,6 +135,7 @@ class Callbacks:
                 del self._open[call.session]
         self.log.info(
             "{identifier} invoked {type}: {outcome} after {elapsed:.3f} s",
-            identifier=call.identifier.text, tenant=call.tenant, session=call.session, type=invocation.type, outcome=invocation.outcome,
-            elapsed=self._clock.seconds() - begun, sent=invocation.sent,
+            identifier=call.identifier.text, trace=traceparent(call)[3:35], tenant=call.tenant, user=call.user, session=call.session,
+            type=invocation.type, outcome=f"{invocation.outcome}, {invocation.reason}" if invocation.reason else invocation.outcome,
+            elapsed=elapsed, sent=invocation.sent,
         )  # fmt: skip

@@ -38,9 +38,9 @@ class Dify:
                 return [self._result(row, await answer.result())]
         except NoSuchRoute as why:
             hint = f": {row.name} is not supported by this Dify version" if row.young else ""
-            raise InvocationFailed(f"{row.failed}: {why}{hint}") from why
+            raise InvocationFailed.of(row.failed, why, hint) from why
         except InnerApiError as why:
-            raise InvocationFailed(f"{row.failed}: {why}") from why
+            raise InvocationFailed.of(row.failed, why) from why
         await self._stream(invocation, row, answer)
         return []
 
@@ -57,7 +57,7 @@ class Dify:
         try:
             await answer.frames(take, invocation.channel.room)
         except InnerApiError as why:
-            raise InvocationFailed(f"{row.broken}: {why}") from why
+            raise InvocationFailed.of(row.broken, why) from why
 
     def _result(self, row: InvocationType, data: Raw) -> Raw:
         result = _checked(row, data)

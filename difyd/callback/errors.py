@@ -7,8 +7,13 @@ class InnerApiError(InternalError):
     """
     Dify could not be asked, refused, or answered what cannot be used.
 
-    The text is the cause alone; whoever asked puts what was tried before it.
+    The text is the cause alone; whoever asked puts what was tried before it. `ours` is the part that may stand in a log: what is quoted of
+    Dify may repeat prompts and keys.
     """
+
+    def __init__(self, text: str, quoted: str = "") -> None:
+        super().__init__(text + quoted)
+        self.ours = text + ("…" if quoted else "")
 
 
 class Interrupted(InnerApiError):
@@ -27,4 +32,17 @@ class BadInvocation(DaemonError):
 
 
 class InvocationFailed(DaemonError):
-    """An invocation is over; the text is the one that the author of the plugin sees."""
+    """An invocation is over; the text is the one that the author of the plugin sees, `logged` the one that the operator sees."""
+
+    def __init__(self, text: str, logged: str = "") -> None:
+        super().__init__(text)
+        self.logged = logged or text
+
+    @classmethod
+    def of(cls, tried: str, why: InnerApiError, hint: str = "") -> "InvocationFailed":
+        """What was tried, and how Dify failed."""
+        return cls(f"{tried}: {why}{hint}", f"{tried}: {why.ours}{hint}")
+
+
+class Refused(InvocationFailed):
+    """An invocation that is not served: it may not be, or there are too many."""

@@ -104,7 +104,7 @@ class Answer:
         text = body[:QUOTED].decode(errors="replace") + ("…" if len(body) > QUOTED else "")
         status = self._response.code
         kind = NoSuchRoute if status == 404 else InnerApiError
-        return kind(f"request failed with status code: {status} and respond with: {text}")
+        return kind(f"request failed with status code: {status} and respond with: ", text)
 
     def _read(self, take: Callable[[bytes], None], room: Callable[[], Deferred[None]] | None = None) -> Deferred[None]:
         body = ResponseBody(self._clock, self._limits.read, take, room)
@@ -173,6 +173,11 @@ class InnerApi:
         finally:
             patience.stop()
         answer = Answer(response, self._clock, self._limits)
+        if response.code == 404:
+            self.log.error(
+                "Dify does not know {path}, or its INNER_API_KEY_FOR_PLUGIN is not our DIFY_INNER_API_KEY: it has answered 404 to {url}",
+                path=path, url=self.base,
+            )  # fmt: skip
         if response.code != 200:
             raise await answer.refusal()
         return answer

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from difyd.callback.errors import InvocationFailed, Refused
 from difyd.callback.messages import Reply
 from difyd.entities.call import Call
 from difyd.errors import DaemonError
@@ -16,6 +17,9 @@ from difyd.runtime.interfaces import IChannel
 
 BROKEN: Final = "internal error of the plugin daemon"
 """What a plugin is told of a defect of ours."""
+
+Work = Callable[["Invocation"], Awaitable[Sequence[Raw]]]
+"""Gives the results, those that `respond` has not delivered before; raises a DaemonError whose text the plugin's author sees."""
 
 
 @define(eq=False)
@@ -30,15 +34,15 @@ class Invocation:
     _reply: Reply
     sent: int = field(default=0, init=False)
     """Bytes of its lines."""
-    outcome: str = field(default="cancelled", init=False)
-    """For the log: `answered`, `cancelled`, or the text of the error."""
+    outcome: str = field(default="canceled", init=False)
+    """For metrics and the log: `success`, `error`, `refused`, `canceled`."""
+    reason: str = field(default="", init=False)
+    """Of an error, for the log."""
     _over: bool = field(default=False, init=False)
     _running: Deferred[None] | None = field(default=None, init=False)
 
-    def start(self, work: "Callable[[Invocation], Awaitable[Sequence[Raw]]]") -> Deferred[None]:
+    def start(self, work: Work) -> Deferred[None]:
         """
-        `work` gives the results, those that `respond` has not delivered before; it raises a DaemonError whose text the plugin's author sees.
-
         Fires when it is over, however it ended, and the plugin has taken enough of its answers: one that asks on and on and does not read
         comes to its limit that way.
         """
@@ -55,18 +59,19 @@ class Invocation:
         if self._running is not None:
             self._running.cancel()
 
-    async def _run(self, work: "Callable[[Invocation], Awaitable[Sequence[Raw]]]") -> None:
+    async def _run(self, work: Work) -> None:
         try:
             last = self._responses(await work(self))
-            self.outcome = "answered"
+            self.outcome = "success"
         except CancelledError:
             raise
         except DaemonError as why:
-            self.outcome = str(why)
-            last = self._reply.error(self.outcome)
+            self.outcome = "refused" if isinstance(why, Refused) else "error"
+            self.reason = why.logged if isinstance(why, InvocationFailed) else str(why)
+            last = self._reply.error(str(why))
         except Exception:
             self.log.failure("an invocation of {type} by {identifier} failed", type=self.type, identifier=self.call.identifier.text)
-            self.outcome = BROKEN
+            self.outcome, self.reason = "error", BROKEN
             last = self._reply.error(BROKEN)
         self._send(last + self._reply.end())
         if not self._over:

@@ -51,7 +51,7 @@ def data_of(answer: bytes) -> Raw:
     except (ValueError, RecursionError) as why:
         raise InnerApiError(f"the answer cannot be read: {why}") from None
     if found.error:
-        raise InnerApiError(f"request failed: {found.error}")
+        raise InnerApiError("request failed: ", found.error)
     if found.data == NULL:
         raise InnerApiError("data is nil")
     return found.data

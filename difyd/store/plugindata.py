@@ -10,10 +10,10 @@ the journal as well would cost every value twice as much. The count may also be 
 import posixpath
 from typing import Final
 
-from attrs import define
+from attrs import Factory, define, field
 
 from difyd.errors import BadRequest
-from difyd.store.blobs import BadKey, BlobMissing, IBlobs, IObjects, check_key
+from difyd.store.blobs import BadKey, BlobMissing, Counted, IBlobs, IObjects, check_key
 from difyd.store.database import storages
 from difyd.store.database.engine import Database, Transaction
 
@@ -60,6 +60,7 @@ class PluginData:
     """`PERSISTENCE_STORAGE_PATH`"""
     _most: int
     """`PERSISTENCE_STORAGE_MAX_SIZE`: bytes of one plugin's data for one tenant, whatever its manifest says."""
+    _counted: Counted = field(default=Factory(lambda self: Counted(self._objects.kind), takes_self=True))
 
     async def get(self, tenant: str, plugin_id: str, key: str) -> bytes:
         """Raises BlobMissing, BadKey, StorageFailed."""
@@ -74,11 +75,13 @@ class PluginData:
         place = self._place(tenant, plugin_id, key)
         if len(key.encode(errors="replace")) > LONGEST_KEY:
             raise KeyTooLong
-        await self._database.run_unsynced(self._set_blocking, tenant, plugin_id, place, value, min(limit, self._most))
+        set_ = self._database.run_unsynced(self._set_blocking, tenant, plugin_id, place, value, min(limit, self._most))
+        await self._counted.run("write", set_)
 
     async def delete(self, tenant: str, plugin_id: str, key: str) -> None:
         """Raises BlobMissing when there is nothing, BadKey, StorageFailed, DatabaseFailed."""
-        await self._database.run_unsynced(self._delete_blocking, tenant, plugin_id, self._place(tenant, plugin_id, key))
+        place = self._place(tenant, plugin_id, key)
+        await self._counted.run("delete", self._database.run_unsynced(self._delete_blocking, tenant, plugin_id, place))
 
     async def exists(self, tenant: str, plugin_id: str, key: str) -> bool:
         """Raises BadKey, StorageFailed."""

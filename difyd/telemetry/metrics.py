@@ -19,6 +19,27 @@ class Calls(Protocol):
         """The call is over: `success`, `error`, `timeout` or `client_disconnect`. Exactly once for each `began`."""
 
 
+class Invocations(Protocol):
+    """What one plugin asks of Dify, or of its storage, by one type of invocation (backwards-invocation 17.20)."""
+
+    def began(self) -> None:
+        """An invocation is under way."""
+
+    def ended(self, status: str, seconds: float, size: int) -> None:
+        """
+        The invocation is over: `success`, `error`, `refused` or `canceled`. Exactly once for each `began`.
+
+        `size`: bytes of the answer's lines.
+        """
+
+
+class Stored(Protocol):
+    """One operation on the object storage."""
+
+    def ended(self, status: str, seconds: float) -> None:
+        """It is over once more: `success`, `missing` or `error`."""
+
+
 class Metrics(Protocol):
     """Everything the daemon counts."""
 
@@ -27,6 +48,9 @@ class Metrics(Protocol):
 
     def calls(self, plugin_id: str, plugin_type: str, runtime_type: str, operation: str) -> Calls:
         """The counter of one action: `plugin_type` is the access type, `operation` the action; cheap to ask for again."""
+
+    def invocations(self, plugin_id: str, kind: str) -> Invocations:
+        """The counter of one type of invocation of one plugin; cheap to ask for again."""
 
     def installed(self, plugin_id: str, status: str, seconds: float) -> None:
         """An install job is over: `success` or `failed`."""
@@ -43,21 +67,27 @@ class Metrics(Protocol):
     def sessions(self, running: Callable[[], int]) -> None:
         """How many sessions are open; asked whenever somebody reads the figures."""
 
-    def stored(self, operation: str, storage_type: str, status: str, seconds: float) -> None:
-        """An operation on the object storage is over: `success` or `error`."""
+    def stored(self, operation: str, storage_type: str) -> Stored:
+        """The counter of an operation on a kind of object storage; cheap to ask for again."""
 
 
 class NoMetrics:
-    """Counts nothing. Implements Metrics and Calls."""
+    """Counts nothing. Implements Metrics, and every counter that it gives."""
 
     def request(self, method: str, endpoint: str, status: int, seconds: float) -> None: ...
 
     def calls(self, plugin_id: str, plugin_type: str, runtime_type: str, operation: str) -> Calls:
         return self
 
+    def invocations(self, plugin_id: str, kind: str) -> Invocations:
+        return self
+
+    def stored(self, operation: str, storage_type: str) -> Stored:
+        return self
+
     def began(self) -> None: ...
 
-    def ended(self, status: str, seconds: float) -> None: ...
+    def ended(self, status: str, seconds: float, size: int = 0) -> None: ...
 
     def installed(self, plugin_id: str, status: str, seconds: float) -> None: ...
 
@@ -68,5 +98,3 @@ class NoMetrics:
     def restarted(self, plugin_id: str, runtime_type: str) -> None: ...
 
     def sessions(self, running: Callable[[], int]) -> None: ...
-
-    def stored(self, operation: str, storage_type: str, status: str, seconds: float) -> None: ...

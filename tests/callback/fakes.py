@@ -41,7 +41,8 @@ def declaration(permission: dict[str, Any] | None = ALL) -> Declaration:
     return Declaration.decode(msgspec.json.encode({"resource": resource}))
 
 
-CALL = Call("s", "tenant-1", "user-1", IDENTIFIER, declaration(), "tool", "invoke_tool", app_id="app-1")
+TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+CALL = Call("s", "tenant-1", "user-1", IDENTIFIER, declaration(), "tool", "invoke_tool", app_id="app-1", traceparent=TRACE)
 
 
 def call(**change: Any) -> Call:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from attrs import define, field
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -12,10 +14,33 @@ from difyd.callback.messages import BadMessage
 from difyd.callback.storage import PluginStorage
 from difyd.entities.call import Call
 from difyd.runtime.interfaces import IChannel
+from difyd.telemetry.metrics import Invocations, Metrics, NoMetrics
 from tests.callback.fakes import LLM, Channel, Rig, begun, call, chunk, declaration, frame, message, silent, single, whole
 from tests.callback.test_storage import MemoryData
 
 SUMMARY = {"text": "long"}
+
+
+@define(eq=False)
+class Counts(NoMetrics):
+    """What was counted of invocations: type, status, seconds, bytes. `running` holds the types of those under way."""
+
+    ended_: list[tuple[str, str, float, int]] = field(factory=list)
+    running: list[str] = field(factory=list)
+
+    def invocations(self, plugin_id: str, kind: str) -> Invocations:
+        counts = self
+        assert plugin_id == "acme/demo"
+
+        class Counted:
+            def began(self) -> None:
+                counts.running.append(kind)
+
+            def ended(self, status: str, seconds: float, size: int) -> None:
+                counts.running.remove(kind)
+                counts.ended_.append((kind, status, seconds, size))
+
+        return Counted()
 
 
 class CallbacksTests(SynchronousTestCase):
@@ -27,9 +52,13 @@ class CallbacksTests(SynchronousTestCase):
         verifyObject(ICallbacks, self.callbacks)
         verifyObject(IChannel, self.channel)
 
-    def make(self, per_plugin: int = 100, per_tenant: int = 100) -> Callbacks:
+        self.told: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(self.told.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.told.append)
+
+    def make(self, per_plugin: int = 100, per_tenant: int = 100, metrics: Metrics | None = None) -> Callbacks:
         storage = PluginStorage(self.data)  # type: ignore[arg-type]
-        return Callbacks(self.rig.clock, Dify(self.rig.api), storage, per_plugin, per_tenant)
+        return Callbacks(self.rig.clock, Dify(self.rig.api), storage, per_plugin, per_tenant, metrics or NoMetrics())
 
     def tearDown(self) -> None:
         """Nothing is left: no invocation, no timer, no request."""
@@ -232,9 +261,9 @@ class CallbacksTests(SynchronousTestCase):
         """A plugin that asks and asks and does not read comes to its limit, and is served again once it reads."""
         self.callbacks = self.make(per_plugin=2)
         self.channel.full = True
-        for _ in range(5):
+        for _ in range(4):
             self.invoke("storage", {"opt": "exist", "key": "k"})
-        self.assertEqual([event for event, _ in self.channel.events], ["response", "end"] * 2 + ["error", "end"] * 3)
+        self.assertEqual([event for event, _ in self.channel.events], ["response", "end"] * 2 + ["error", "end"] * 2)
         self.channel.drain()
         self.channel.writes.clear()
         self.invoke("storage", {"opt": "exist", "key": "k"})
@@ -251,6 +280,68 @@ class CallbacksTests(SynchronousTestCase):
         self.channel.drain()
         self.rig.write(frame(chunk("b")), end=True)
         self.assertEqual([event for event, _ in self.channel.events], ["response", "response", "end"])
+
+    def test_refusals_that_nobody_reads(self) -> None:
+        """Refusals wait, too: a plugin that asks for what it may not, again and again, and does not read, comes to an end."""
+        self.callbacks = self.make(per_plugin=2)
+        self.channel.full = True
+        for _ in range(2):
+            self.invoke("foo", {})
+        with self.assertRaises(BadMessage) as caught:
+            self.invoke("foo", {})
+        text = "invoke dify failed: unsupported invoke type: foo; 2 refusals wait to be read by the plugin"
+        self.assertEqual(caught.exception.message, text)
+        self.invoke("storage", {"opt": "exist", "key": "k"})
+        self.channel.drain()
+        self.invoke("foo", {})
+        self.assertEqual([event for event, _ in self.channel.events], ["error", "end"] * 2 + ["response", "end"] + ["error", "end"])
+
+    def test_long_type(self) -> None:
+        """Of a type that nobody knows not all is repeated."""
+        self.invoke("x" * 1_000_000, {})
+        self.assertEqual(self.channel.events[0], ("error", f"unsupported invoke type: {'x' * 100}…"))
+
+    def test_counted(self) -> None:
+        """Each invocation is counted once, with the way it ended and the bytes that it sent."""
+        counts = Counts()
+        self.callbacks = self.make(metrics=counts)
+        self.rig.dify.answers["invoke/llm"] = begun
+        self.invoke("llm", LLM)
+        self.assertEqual(counts.running, ["llm"])
+        self.rig.clock.advance(2)
+        self.rig.write(frame(chunk()), end=True)
+        self.invoke("fetch_app", {"app_id": "a"})
+        self.invoke("made up", {})
+        self.invoke("llm", LLM, of=call(access="model"))
+        self.callbacks.refuse(self.call, self.channel, "r9", "too long")
+        self.invoke("llm", LLM)
+        self.callbacks.close(self.call)
+        self.assertEqual(counts.running, [])
+        ended = [(kind, status, seconds) for kind, status, seconds, _ in counts.ended_]
+        refused = [("unknown", "refused", 0), ("llm", "refused", 0), ("unknown", "refused", 0)]
+        self.assertEqual(ended, [("llm", "success", 2), ("fetch_app", "error", 0), *refused, ("llm", "canceled", 0)])
+        self.assertEqual(sum(size for *_, size in counts.ended_), len(b"".join(self.channel.writes)))
+
+    def test_log(self) -> None:
+        """One line tells how an invocation went, and nothing of what was asked and answered: Dify's errors may repeat prompts and keys."""
+        self.rig.dify.answers["invoke/llm"] = whole(b"invalid payload: input_value='a secret'", 400)
+        self.invoke("llm", LLM)
+        self.rig.dify.answers["invoke/summary"] = single(None, "Incorrect API key provided: sk-secret")
+        self.invoke("system_summary", {"text": "a secret"})
+        self.invoke("storage", {"opt": "set", "key": "k", "value": "5ec2e7"})
+        lines = [formatEvent(event) for event in self.told if event["log_namespace"] == "difyd.callback.callbacks.Callbacks"]
+        self.assertEqual(
+            [line.partition(" invoked ")[2] for line in lines],
+            [
+                "llm: error, invoke llm model failed: request failed with status code: 400 and respond with: … after 0.000 s",
+                "system_summary: error, invoke summary failed: request failed: … after 0.000 s",
+                "storage: success after 0.000 s",
+            ],
+        )
+        self.assertNotIn("secret", str(self.told))
+        self.assertNotIn("5ec2e7", str(self.told))
+        (event, *_) = (event for event in self.told if event["log_namespace"] == "difyd.callback.callbacks.Callbacks")
+        self.assertEqual((event["trace"], event["tenant"], event["user"]), ("a" * 32, "tenant-1", "user-1"))
 
     def test_defect(self) -> None:
         """A defect of ours is logged, and the plugin does not wait for ever."""

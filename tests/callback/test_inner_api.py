@@ -10,6 +10,7 @@ from treq.client import HTTPClient
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import RequestGenerationFailed, ResponseNeverReceived
@@ -18,9 +19,7 @@ from zope.interface import implementer
 
 from difyd.callback.errors import InnerApiError, NoSuchRoute
 from difyd.callback.inner_api import LONGEST_RESULT, QUOTED, Answer, InnerApi, Limits
-from tests.callback.fakes import KEY, LIMITS, URL, Channel, Rig, begun, frame, silent, single, whole
-
-TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+from tests.callback.fakes import KEY, LIMITS, TRACE, URL, Channel, Rig, begun, frame, silent, single, whole
 
 
 class InnerApiTests(SynchronousTestCase):
@@ -50,6 +49,20 @@ class InnerApiTests(SynchronousTestCase):
     def failed(self, d: Deferred[Any], kind: type[InnerApiError] = InnerApiError) -> str:
         self.rig.agent.flush()
         return str(self.failureResultOf(d, kind).value)
+
+    def test_not_found(self) -> None:
+        """A 404 means a wrong key as often as an unknown route: the operator reads which setting to look at, and not its value."""
+        told: list[str] = []
+
+        def observe(event: dict[str, Any]) -> None:
+            told.append(str(formatEvent(event)))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.assertEqual(self.failed(self.ask()), 'request failed with status code: 404 and respond with: {"code": "not_found"}')
+        (line,) = [line for line in told if "404" in line]
+        self.assertIn("DIFY_INNER_API_KEY", line)
+        self.assertNotIn(KEY, line)
 
     def test_request(self) -> None:
         """One POST below the base, with key and trace, and a body of known length."""

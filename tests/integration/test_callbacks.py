@@ -21,10 +21,9 @@ from difyd.callback.errors import InnerApiError
 from difyd.callback.inner_api import InnerApi, Limits
 from difyd.callback.pool import DifyConnections
 from difyd.callback.storage import PluginStorage
-from tests.callback.fakes import KEY, LLM, Channel, call, chunk, frame, message
+from tests.callback.fakes import KEY, LLM, TRACE, Channel, call, chunk, frame, message
 from tests.callback.test_storage import MemoryData
 
-TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from difyd.errors import StorageFailed
-from difyd.store.blobs import BadKey, BlobMissing, Blobs, IBlobs, IObjects, IStaged, check_key
+from difyd.store.blobs import BadKey, BlobMissing, Blobs, Counted, IBlobs, IObjects, IStaged, check_key
 from difyd.store.local import LocalObjects
+from difyd.telemetry.metrics import NoMetrics
 from tests.store.inline import inline_threads
 
 PACKAGE = "plugin_packages/acme/weather:1.2.0@8f4b"
@@ -47,6 +48,29 @@ class BlobsContract:
         self.now(self.blobs.write("assets/empty", b""))
         self.assertEqual(self.now(self.blobs.read(PACKAGE)), b"new\xff")
         self.assertEqual(self.now(self.blobs.read("assets/empty")), b"")
+
+    def test_counted(self) -> None:
+        """Operations are counted by name, kind of place and outcome, with the time that the caller waited."""
+        told = []
+
+        class Metrics(NoMetrics):
+            def stored(self, operation: str, storage_type: str):
+                class Once:
+                    def ended(self, status: str, seconds: float) -> None:
+                        told.append((operation, storage_type, status, seconds))
+
+                return Once()
+
+        blobs = Blobs(self.objects, inline_threads(), Counted("local", Metrics(), iter(range(0, 100, 2)).__next__))
+        self.now(blobs.startService())
+        self.addCleanup(blobs.stopService)
+        self.now(blobs.write("a", b"1"))
+        self.now(blobs.exists("a"))
+        self.fails(BlobMissing, blobs.read("b"))
+        self.fails(BadKey, blobs.read("../b"))
+        self.fails(StorageFailed, blobs.write_file("c", self.files / "nothing"))
+        statuses = ("write", "success"), ("size", "success"), ("read", "missing"), ("read", "refused"), ("write_file", "error")
+        self.assertEqual(told, [(operation, "local", status, 2) for operation, status in statuses])
 
     def test_missing(self) -> None:
         """Nothing there: reading says so, asking says no, deleting has nothing to do."""

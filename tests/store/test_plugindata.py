@@ -9,11 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.errors import StorageFailed
-from difyd.store.blobs import BadKey, BlobMissing, Blobs
+from difyd.store.blobs import BadKey, BlobMissing, Blobs, Counted
 from difyd.store.database import storages
 from difyd.store.database.tables import tenant_storages
 from difyd.store.local import LocalObjects
 from difyd.store.plugindata import KeyTooLong, PluginData, QuotaExceeded, clean_key
+from difyd.telemetry.metrics import NoMetrics
 from tests.store.database.cases import OTHER, TENANT, DatabaseCase, SQLiteCase
 from tests.store.inline import inline_threads
 
@@ -145,6 +146,22 @@ class PluginDataContract(DatabaseCase):
         self.set("d/e", b"1")
         self.fails(StorageFailed, self.data.set(TENANT, PLUGIN, "d", b"22", 500))
         self.assertEqual((self.counted(), len(self.files())), (2, 2))
+
+    def test_counted(self) -> None:
+        """What is kept and deleted counts among the operations on the storage; a refusal is none of its errors."""
+        told = []
+
+        class Metrics(NoMetrics):
+            def stored(self, operation: str, storage_type: str):
+                return type("Once", (), {"ended": lambda _, status, seconds: told.append((operation, storage_type, status))})()
+
+        data = PluginData(self.database, self.blobs, self.objects, "persistence", 1000, Counted("local", Metrics()))
+        self.now(data.set(TENANT, PLUGIN, "k", b"1", 5))
+        self.fails(QuotaExceeded, data.set(TENANT, PLUGIN, "k", b"x" * 6, 5))
+        self.now(data.delete(TENANT, PLUGIN, "k"))
+        self.fails(BlobMissing, data.delete(TENANT, PLUGIN, "k"))
+        expected = ("write", "success"), ("write", "refused"), ("delete", "success"), ("delete", "missing")
+        self.assertEqual(told, [(operation, "local", status) for operation, status in expected])
 
     def test_quota_at_the_same_time(self) -> None:
         """Fifty values at the same time where ten fit: ten are stored and counted, forty refused."""

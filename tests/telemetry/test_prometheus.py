@@ -10,6 +10,8 @@ NAMES = """
     plugin_http_requests_total plugin_http_request_duration_seconds plugin_invocations_total plugin_invocation_duration_seconds
     plugin_invocations_active plugin_installations_total plugin_installation_duration_seconds plugin_runtime_status active_plugins_total
     plugin_restarts_total active_sessions_total storage_operations_total storage_operation_duration_seconds
+    plugin_backwards_invocations_total plugin_backwards_invocations_active plugin_backwards_invocation_duration_seconds
+    plugin_backwards_invocation_bytes_total
 """
 
 
@@ -29,7 +31,7 @@ class PrometheusTests(SynchronousTestCase):
         return self.values().get((name, frozenset(labels.items())))
 
     def test_names(self) -> None:
-        """Every series of configuration 7 is declared, and nothing else of ours."""
+        """Every series of configuration 7 is declared, and those of backwards-invocation 17.20; nothing else of ours."""
         declared = {line.split(" ")[2] for line in self.metrics.page().decode().splitlines() if line.startswith("# TYPE ")}
         ours = {name for name in declared if not name.startswith(("python_", "process_"))}
         self.assertEqual(ours, set(NAMES.split()))
@@ -46,6 +48,24 @@ class PrometheusTests(SynchronousTestCase):
         self.assertIsNone(self.value("plugin_invocations_total", **ACTION, status="success"))
         self.assertEqual(self.value("plugin_invocation_duration_seconds_bucket", **ACTION, le="0.25"), 0)
         self.assertEqual(self.value("plugin_invocation_duration_seconds_bucket", **ACTION, le="0.5"), 1)
+
+    def test_invocation(self) -> None:
+        """What a plugin asks of Dify is active while it runs, and counted once with the way it ended and the bytes of its answer."""
+        labels = {"plugin_id": "acme/echo", "type": "llm"}
+        invocations = self.metrics.invocations(*labels.values())
+        invocations.began()
+        self.assertEqual(self.value("plugin_backwards_invocations_active", **labels), 1)
+        invocations.ended("error", 0.3, 120)
+        self.metrics.invocations(*labels.values()).began()
+        self.metrics.invocations(*labels.values()).ended("success", 0.1, 30)
+        for name, more, value in (
+            ("invocations_active", {}, 0),
+            ("invocations_total", {"status": "error"}, 1),
+            ("invocations_total", {"status": "success"}, 1),
+            ("invocation_duration_seconds_count", {}, 2),
+            ("invocation_bytes_total", {}, 150),
+        ):
+            self.assertEqual(self.value(f"plugin_backwards_{name}", **labels, **more), value, name)
 
     def test_one_counter(self) -> None:
         """Asking again gives the same counter."""
@@ -76,13 +96,15 @@ class PrometheusTests(SynchronousTestCase):
         self.metrics.plugins("local", 4)
         self.metrics.restarted("acme/echo", "local")
         self.metrics.sessions(lambda: 7)
-        self.metrics.stored("save", "local", "success", 0.01)
+        self.metrics.stored("write", "local").ended("success", 0.01)
+        self.metrics.stored("write", "local").ended("success", 0.02)
         for name, labels, value in (
             ("plugin_installations_total", {"plugin_id": "acme/echo", "status": "failed"}, 1),
             ("plugin_runtime_status", {"plugin_id": "acme/echo", "runtime_type": "local"}, 0.5),
             ("active_plugins_total", {"runtime_type": "local"}, 4),
             ("plugin_restarts_total", {"plugin_id": "acme/echo", "runtime_type": "local"}, 1),
             ("active_sessions_total", {}, 7),
-            ("storage_operations_total", {"operation": "save", "storage_type": "local", "status": "success"}, 1),
+            ("storage_operations_total", {"operation": "write", "storage_type": "local", "status": "success"}, 2),
+            ("storage_operation_duration_seconds_count", {"operation": "write", "storage_type": "local"}, 2),
         ):
             self.assertEqual(self.value(name, **labels), value, name)
