@@ -18,7 +18,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from difyd.callback.errors import Interrupted
+from difyd.callback.errors import InnerApiError, Interrupted
 
 PIECE: Final = 65536
 """Bytes of a request that are handed to the transport at once."""
@@ -69,7 +69,8 @@ class RequestBody:
         self.length = len(self._data)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        self._consumer = consumer
+        """From its beginning, also when it was given to another connection before."""
+        self._consumer, self._at, self._paused = consumer, 0, False
         self._give()
         if self._consumer is None:
             return succeed(None)
@@ -103,9 +104,9 @@ class ResponseBody(Protocol):
     """
     The body of one answer, handed to `take` as it comes.
 
-    `finished` fires at the end of the body. It fails with Interrupted when the body is cut off or silent for too long, and with whatever `take`
-    raises; then the connection is closed. Cancelling it closes the connection, too. After data for which `room` has no place, the transport is
-    paused until there is.
+    `finished` fires at the end of the body. It fails with Interrupted when the body is cut off or silent for too long, with the InnerApiError
+    that its decompression ends with, and with whatever `take` raises; then the connection is closed. Cancelling it closes the connection, too.
+    After data for which `room` has no place, the transport is paused until there is.
     """
 
     def __init__(
@@ -143,6 +144,8 @@ class ResponseBody(Protocol):
         if reason.check(ResponseDone, PotentialDataLoss):  # the latter: no length was announced, the end of the connection is the end
             self._close(connected=False)
             self.finished.callback(None)
+        elif isinstance(reason.value, InnerApiError):
+            self._end(reason.value)
         else:
             self._end(Interrupted("the connection to Dify was lost before the end of its answer"))
 

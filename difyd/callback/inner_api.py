@@ -184,12 +184,15 @@ class InnerApi:
 
     def _described(self, why: Exception, path: str) -> Exception:
         """The error for the author of the plugin; the operator finds the rest in the log."""
+        answered = isinstance(why, ResponseFailed)
         while isinstance(why, _WRAPPED) and why.reasons:
             why = why.reasons[0].value
         if isinstance(why, CancelledError | error.ConnectingCancelledError):
             return CancelledError()
         if isinstance(why, _LOST):
             text = "the connection to Dify was lost before it answered"
+        elif answered:
+            text = "what Dify answered is no HTTP that can be read"
         else:
             reason = next((words for kind, words in _CAUSES if isinstance(why, kind)), type(why).__name__)
             text = f"Dify cannot be reached: {reason}"

@@ -1,5 +1,6 @@
 """Callbacks over real connections: who is slow, who leaves, and what is kept."""
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -185,15 +186,109 @@ class ConnectionTests(TestCase):
             await self.start(cut)
             self.assertEqual(await self.failure(), text)
 
+    async def test_kept_and_reset(self) -> None:
+        """A kept connection that is reset while a request is written to it costs nobody the request: another one gets it, all of it."""
+
+        def serve(connection: Connection) -> None:
+            if connection is server.connections[0] and len(connection.requests) == 2:
+                connection.transport.abortConnection()
+            else:
+                connection.transport.write(answer({}))
+
+        server = await self.start(serve)
+        await self.result()
+        self.assertEqual(await self.result(bytes(1 << 20)), {})
+        self.assertEqual([len(connection.requests) for connection in server.connections], [2, 1])
+
+    async def test_not_asked_twice(self) -> None:
+        """Nothing is repeated that Dify may have understood: a new connection that is reset, a kept one that is closed in order."""
+        for orderly in (False, True):
+
+            def serve(connection: Connection, orderly: bool = orderly) -> None:
+                if not orderly:
+                    connection.transport.abortConnection()
+                elif len(connection.requests) == 2:
+                    connection.transport.loseConnection()
+                else:
+                    connection.transport.write(answer({}))
+
+            server = await self.start(serve)
+            if orderly:
+                await self.result()
+            self.assertEqual(await self.failure(), "the connection to Dify was lost before it answered")
+            self.assertEqual(len(server.connections), 1)
+
+    async def test_kept_and_talking(self) -> None:
+        """A kept connection on which Dify has said something unasked, such as that it waits no longer, is not used."""
+        server = await self.start(lambda connection: connection.transport.write(answer({})))
+        await self.result()
+        server.connections[0].transport.getHandle().send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        self.assertEqual(await self.result(), {})
+        self.assertEqual([len(connection.requests) for connection in server.connections], [1, 1])
+
+    async def test_early_answer(self) -> None:
+        """A Dify that answers and does not read the request is heard, and the connection with the rest of it is not held for ever."""
+
+        def refuse(connection: Connection) -> None:
+            connection.transport.pauseProducing()
+            connection.transport.write(answer(b"too large").replace(b"200 OK", b"413 Too Large", 1))
+
+        server = await self.start(lambda _: None, connected=refuse)
+        text = "request failed with status code: 413 and respond with: too large"
+        self.assertEqual(await self.failure(bytes(30 << 20)), text)
+        server.connections[0].transport.resumeProducing()
+        await server.connections[0].lost
+
     async def test_no_http(self) -> None:
         """What is no HTTP is an error, not a hang."""
-        await self.start(lambda connection: connection.transport.write(b"220 mail.example.org ESMTP\r\n"))
-        self.assertTrue((await self.failure()).startswith("Dify cannot be reached: "))
+        for words in (b"220 mail.example.org ESMTP\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"):
+            await self.start(lambda connection, words=words: connection.transport.write(words))
+            self.assertEqual(await self.failure(), "what Dify answered is no HTTP that can be read")
 
-    async def test_junk_compressed(self) -> None:
-        """So is what only says that it is compressed."""
-        await self.start(lambda connection: connection.transport.write(answer(b"no gzip at all", b"Content-Encoding: gzip")))
-        self.assertTrue((await self.failure()).startswith("the answer cannot be read: "))
+    async def test_compressed(self) -> None:
+        """What comes compressed is read as if it had come plain, wherever it was cut, also in several members, or empty."""
+        plain = b'{"data":{"a":"' + bytes(range(48, 80)) * 10_000 + b'"},"error":""}'
+        for body in (gzip.compress(plain), gzip.compress(plain[:10]) + gzip.compress(plain[10:])):
+            for coding in (b"gzip", b"X-GZIP"):
+
+                def serve(connection: Connection, body: bytes = body, coding: bytes = coding) -> None:
+                    connection.transport.write(HEAD.replace(b"\r\n", b"\r\nContent-Encoding: " + coding + b"\r\n", 1))
+                    for at in range(0, len(body), 7):
+                        connection.transport.write(piece(body[at : at + 7]))
+                    connection.transport.write(piece(b""))
+
+                server = await self.start(serve)
+                self.assertEqual(len((await self.result())["a"]), 320_000)
+                self.assertIn(b"accept-encoding: gzip", server.connections[0].requests[0].lower())
+                await self.turn()
+        await self.start(lambda connection: connection.transport.write(answer(b"", b"Content-Encoding: gzip")))
+        self.assertEqual(await self.frames(), ([], ""))
+        await self.turn()
+
+    async def test_badly_compressed(self) -> None:
+        """Half of a compressed stream is no stream, and what is no gzip is not nothing; what could be read is delivered."""
+        whole = gzip.compress(frame(1) + frame(2))
+        for body, count, text in (
+            (b"no gzip at all", 0, "Error -3 while decompressing data: incorrect header check"),
+            (whole[:-8], 2, "it is cut off"),
+            (whole[:-1], 2, "it is cut off"),
+            (gzip.compress(frame(1)) + whole[:5], 1, "it is cut off"),
+            (whole[:-8] + bytes(8), 0, "Error -3 while decompressing data: incorrect data check"),
+        ):
+            await self.start(lambda connection, body=body: connection.transport.write(answer(body, b"Content-Encoding: gzip")))
+            frames, error = await self.frames()
+            self.assertEqual((len(frames), error), (count, f"the answer cannot be unzipped: {text}"))
+            await self.turn()
+
+    async def frames(self) -> tuple[list[bytes], str]:
+        """The frames of an answer, and how it failed."""
+        found: list[bytes] = []
+        error = ""
+        try:
+            await (await self.api.ask("p", b"{}", TRACE)).frames(found.extend, Channel().room)
+        except InnerApiError as why:
+            error = str(why)
+        return found, error
 
     async def test_does_not_read(self) -> None:
         """A Dify that does not take a big request in is given up after the time for writing."""
