@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from attrs import define, frozen
+from hyperlink import EncodedURL
 from msgspec import Raw
 from treq.client import HTTPClient
 from twisted.internet import error
@@ -122,6 +123,22 @@ def _hand_over(frames: list[Frame], take: Callable[[list[bytes]], None], cause: 
         raise InnerApiError(cause + broken.reason)
 
 
+class _Address(EncodedURL):
+    """An address as it stands in a request already. treq makes every address fit once more, which fails for hosts such as `[::1]`."""
+
+    def to_uri(self) -> "_Address":
+        return self
+
+
+def _fit(url: str) -> str:
+    """Names in ASCII, other characters percent-encoded; without query and fragment, double slashes, and one at the end."""
+    parts = urlsplit(url)
+    address = EncodedURL.from_text(f"{parts.scheme}://{parts.netloc}{_SLASHES.sub('/', parts.path).rstrip('/')}")
+    if ":" not in address.host:
+        return str(address.to_uri().to_text())
+    return str(address.replace(host="literal").to_uri().replace(host=address.host).to_text())
+
+
 class InnerApi:
     """Asks Dify, with the key that it knows the daemon by."""
 
@@ -130,8 +147,7 @@ class InnerApi:
     def __init__(self, clock: IReactorTime, client: HTTPClient, url: str, key: str, limits: Limits) -> None:
         """`url` and `key` are `DIFY_INNER_API_URL` and `DIFY_INNER_API_KEY`."""
         self._clock, self._client, self._limits = clock, client, limits
-        parts = urlsplit(url)
-        self.base = f"{parts.scheme}://{parts.netloc}{_SLASHES.sub('/', parts.path).rstrip('/')}"
+        self.base = _fit(url)
         """Where Dify is, without a slash at the end."""
         self._headers = Headers({"Content-Type": ["application/json"], "X-Inner-Api-Key": [key]})
 
@@ -153,7 +169,7 @@ class InnerApi:
         headers = self._headers.copy()
         headers.setRawHeaders("traceparent", [traceparent])
         asked = self._client.post(
-            f"{self.base}/inner/api/{path}",
+            _Address.from_text(f"{self.base}/inner/api/{path}"),
             data=RequestBody(
                 body,
                 began=lambda: patience.wait(self._limits.write, "Dify did not take the request"),
@@ -191,6 +207,8 @@ class InnerApi:
             return CancelledError()
         if isinstance(why, _LOST):
             text = "the connection to Dify was lost before it answered"
+        elif "OpenSSL" in type(why).__module__:
+            text = "no secure connection to Dify: its certificate or its protocol is not accepted"
         elif answered:
             text = "what Dify answered is no HTTP that can be read"
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import define, field
 from msgspec import Raw
+from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import RequestGenerationFailed, ResponseNeverReceived
+from twisted.web.client import RequestGenerationFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
@@ -75,6 +76,19 @@ class InnerApiTests(SynchronousTestCase):
         expected = {"x-inner-api-key": KEY, "content-type": "application/json", "traceparent": TRACE, "content-length": "7", "host": "api:5001"}
         self.assertEqual({name: asked.headers[name] for name in expected}, expected)
         self.assertNotIn("transfer-encoding", asked.headers)
+
+    def test_addresses(self) -> None:
+        """Literal addresses, names and paths in any script, and what does not belong into a base."""
+        for url, base in (
+            ("http://[::1]:5001/ä x", "http://[::1]:5001/%C3%A4%20x"),
+            ("http://bücher.example/", "http://xn--bcher-kva.example"),
+            ("https://api:5001/a/?key=1#top", "https://api:5001/a"),
+        ):
+            rig = self.rig = Rig(url)
+            rig.dify.answers["p"] = single({})
+            self.assertEqual(rig.api.base, base)
+            self.successResultOf(self.ask())
+            self.assertEqual(rig.dify.asked[0].headers["host"], base.split("/")[2])
 
     def test_result(self) -> None:
         """The data of an answer; nothing is left behind."""
@@ -254,6 +268,11 @@ class NetworkTests(SynchronousTestCase):
             (error.NoRouteError(), "Dify cannot be reached: no connection"),
             (ResponseNeverReceived([Failure(error.ConnectionLost())]), "the connection to Dify was lost before it answered"),
             (ResponseNeverReceived([Failure(error.ConnectionDone())]), "the connection to Dify was lost before it answered"),
+            (
+                ResponseNeverReceived([Failure(SSL.Error([("SSL routines", "", "certificate verify failed")]))]),
+                "no secure connection to Dify: its certificate or its protocol is not accepted",
+            ),
+            (ResponseFailed([Failure(ValueError("nonsense"))]), "what Dify answered is no HTTP that can be read"),
             (RequestGenerationFailed([Failure(ValueError("http://api:5001"))]), "Dify cannot be reached: ValueError"),
         ):
             api = InnerApi(Clock(), HTTPClient(Unreachable(why)), URL, KEY, LIMITS)
