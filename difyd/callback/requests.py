@@ -5,7 +5,8 @@ Members without a default are demanded. A default is what Dify gets for a member
 which Dify requires, 0 for the numbers that older servers demand (backwards-invocation 17.6, 17.7).
 """
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -25,7 +26,7 @@ class PromptTool(Struct, frozen=True):
 
 class ToolChoice(Struct, frozen=True):
     mode: Literal["auto", "none", "required", "tool"]
-    name: str | None = None
+    name: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.mode == "tool" and not (self.name or "").strip():
@@ -167,11 +168,14 @@ class Storage(Struct, frozen=True):
     """In hex."""
 
 
-_PROMPT_TOOLS: Final = {"tools": Shape(PromptTool)}
+_CHAT: Final[Mapping[str, Shape[Any]]] = {"tools": Shape(PromptTool), "tool_choice": Shape(ToolChoice)}
+_DOCUMENT: Final = Shape(Document)
 _NODE_MODEL: Final = Shape(NodeModel)
 
-CHAT: Final = Shape(Chat, _PROMPT_TOOLS)
-STRUCTURED_CHAT: Final = Shape(StructuredChat, _PROMPT_TOOLS)
+CHAT: Final = Shape(Chat, _CHAT)
+STRUCTURED_CHAT: Final = Shape(StructuredChat, _CHAT)
+MULTIMODAL_EMBEDDING: Final = Shape(MultimodalEmbedding, {"documents": _DOCUMENT})
+MULTIMODAL_RERANK: Final = Shape(MultimodalRerank, {"query": _DOCUMENT, "docs": _DOCUMENT})
 PARAMETER_EXTRACTOR: Final = Shape(ParameterExtractor, {"parameters": Shape(Parameter), "model": _NODE_MODEL})
-QUESTION_CLASSIFIER: Final = Shape(QuestionClassifier, {"model": _NODE_MODEL})
+QUESTION_CLASSIFIER: Final = Shape(QuestionClassifier, {"classes": Shape(Category), "model": _NODE_MODEL})
 STORAGE: Final = Shape(Storage)

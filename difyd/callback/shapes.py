@@ -6,10 +6,10 @@ that came, with members nobody here has heard of and every digit of its numbers 
 gets in the place of a member that was left out or null; `UNSET` means that such a member is not sent at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from math import isfinite
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct
@@ -58,6 +58,7 @@ class Shape(Generic[S]):
         self._parts = parts or {}
         self._whole = [field.encode_name for field in fields if field.type is int]
         self._stand_ins = {field.encode_name: _stand_in(field) for field in fields if not field.required}
+        self._omitted = {field.encode_name for field in fields if field.default is UNSET and str in get_args(field.type)}
 
     def decode(self, text: bytes | Raw) -> S:
         """The known members as values. Raises WrongShape."""
@@ -77,44 +78,67 @@ class Shape(Generic[S]):
         self.decode(text)
         return text
 
+    def complete(self, found: Members, ours: Collection[str] = ()) -> bool:
+        """
+        Make of a request what its receiver expects, in place; tells whether anything changed. Does not check (backwards-invocation 5).
+
+        Another spelling of a known name, or of one of `ours`, is that name; beside the exact one it is dropped, so that no name is there twice.
+        """
+        changed = False
+        for name in [name for name in found if name not in self.names]:
+            known = name.casefold()
+            if known != name and (known in self.names or known in ours):
+                value = found.pop(name)
+                found.setdefault(known, value)
+                changed = True
+        for name in self._whole:
+            if (whole := _cut(found.get(name, NULL))) is not None:
+                found[name] = whole
+                changed = True
+        return self.fill(found) or changed
+
     def fill(self, found: Members) -> bool:
         """Put stand-ins where members are absent or null, in place; tells whether anything changed. Does not check."""
         changed = False
         for name, stand_in in self._stand_ins.items():
             value = found.get(name)
-            if stand_in is None:
-                if value in (NULL, EMPTY):
+            if value is None or value == NULL:
+                if stand_in is not None and value != stand_in:
+                    found[name] = stand_in
+                    changed = True
+                elif stand_in is None and value is not None:
                     del found[name]
                     changed = True
-            elif value is None or (value == NULL and stand_in != NULL):
-                found[name] = stand_in
+            elif value == EMPTY and name in self._omitted:
+                del found[name]
                 changed = True
         for name, part in self._parts.items():
             value = found.get(name)
-            if value is not None and (filled := part._filled(value)) is not value:
-                found[name] = filled
+            if value is not None and (completed := part._completed(value)) is not value:
+                found[name] = completed
                 changed = True
         return changed
 
-    def cut(self, found: Members) -> None:
-        """Of a number with a fraction where an integer is wanted only the integer stays (backwards-invocation 5)."""
-        for name in self._whole:
-            number = bytes(found.get(name, NULL))
-            if number[:1] in b"-0123456789" and not number.lstrip(b"-").isdigit() and isfinite(value := float(number)):
-                found[name] = Raw(b"%d" % int(value))
-
-    def _filled(self, value: Raw) -> Raw:
-        """The value itself when nothing is to be filled in; also when it is nothing that can be: then `decode` complains."""
+    def _completed(self, value: Raw) -> Raw:
+        """The value itself when nothing has to change; also when it is nothing that can be completed: then `decode` complains."""
         kind = bytes(memoryview(value)[:1])
         with suppress(ValueError, RecursionError):
             if kind == b"{":
                 found = _members.decode(value)
-                return encode(found) if self.fill(found) else value
+                return encode(found) if self.complete(found) else value
             if kind == b"[":
                 old = _elements.decode(value)
-                new = [self._filled(element) for element in old]
+                new = [self._completed(element) for element in old]
                 return encode(new) if any(one is not other for one, other in zip(new, old, strict=True)) else value
         return value
+
+
+def _cut(value: Raw) -> Raw | None:
+    """Of a number with a fraction where an integer is wanted only the integer stays; None for what is none."""
+    number = bytes(value)
+    if number[:1] in b"-0123456789" and not number.lstrip(b"-").isdigit() and isfinite(found := float(number)):
+        return Raw(b"%d" % int(found))
+    return None
 
 
 def _stand_in(field: msgspec.structs.FieldInfo) -> Raw | None:

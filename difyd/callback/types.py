@@ -8,7 +8,6 @@ that stand before the cause when it fails. Members that are not named pass throu
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 from attrs import frozen
 from msgspec import Raw
 
@@ -56,22 +55,12 @@ class InvocationType:
 
 
 def opened(shape: Shape[Any], request: Raw, forced: Mapping[str, str]) -> Members:
-    """
-    The members of a request with stand-ins for what is missing. Raises BadInvocation when it is no object.
-
-    A known name in another case is that name; beside the exact one it is dropped, so that none of ours is there twice (5).
-    """
+    """The members of a request, completed; none but those of the names in `forced` may be spelled like these. Raises BadInvocation."""
     try:
         found = members(request)
     except WrongShape as why:
         raise BadInvocation(f"decoding map: {why}") from None
-    for name in [name for name in found if name not in shape.names]:
-        known = name.casefold()
-        if known in shape.names or known in forced:
-            value = found.pop(name)
-            found.setdefault(known, value)
-    shape.cut(found)
-    shape.fill(found)
+    shape.complete(found, forced.keys())
     return found
 
 
@@ -88,11 +77,9 @@ _RANKED: Final = result(results.Ranking)
 _NODE: Final = result(results.Node)
 
 
-def _model(
-    name: str, permission: Permission, struct: type[msgspec.Struct], path: str, check: Check, word: str, young: bool = False
-) -> InvocationType:
+def _model(name: str, permission: Permission, request: Shape[Any], path: str, check: Check, word: str, young: bool = False) -> InvocationType:
     """A model that answers at once."""
-    return InvocationType(name, permission, Shape(struct), path, check, f"invoke {word} model failed", young=young)
+    return InvocationType(name, permission, request, path, check, f"invoke {word} model failed", young=young)
 
 
 _ROWS: Final = (
@@ -100,16 +87,16 @@ _ROWS: Final = (
                    "invoke llm model failed", "read llm model failed"),
     InvocationType("llm_structured_output", permissions.LLM, requests.STRUCTURED_CHAT, "invoke/llm/structured-output", results.structured_llm,
                    "invoke llm with structured output model failed", "read llm with structured output model failed"),
-    _model("text_embedding", permissions.TEXT_EMBEDDING, requests.TextEmbedding, "invoke/text-embedding", _EMBEDDED, "text-embedding"),
-    _model("multimodal_embedding", permissions.TEXT_EMBEDDING, requests.MultimodalEmbedding, "invoke/multimodal-embedding", _EMBEDDED,
+    _model("text_embedding", permissions.TEXT_EMBEDDING, Shape(requests.TextEmbedding), "invoke/text-embedding", _EMBEDDED, "text-embedding"),
+    _model("multimodal_embedding", permissions.TEXT_EMBEDDING, requests.MULTIMODAL_EMBEDDING, "invoke/multimodal-embedding", _EMBEDDED,
            "multimodal embedding", young=True),
-    _model("rerank", permissions.RERANK, requests.Rerank, "invoke/rerank", _RANKED, "rerank"),
-    _model("multimodal_rerank", permissions.RERANK, requests.MultimodalRerank, "invoke/multimodal-rerank", _RANKED,
+    _model("rerank", permissions.RERANK, Shape(requests.Rerank), "invoke/rerank", _RANKED, "rerank"),
+    _model("multimodal_rerank", permissions.RERANK, requests.MULTIMODAL_RERANK, "invoke/multimodal-rerank", _RANKED,
            "multimodal rerank", young=True),
     InvocationType("tts", permissions.TTS, Shape(requests.TextToSpeech), "invoke/tts", result(results.Sound),
                    "invoke tts model failed", "read tts model failed"),
-    _model("speech2text", permissions.SPEECH2TEXT, requests.SpeechToText, "invoke/speech2text", result(results.Text), "speech2text"),
-    _model("moderation", permissions.MODERATION, requests.Moderation, "invoke/moderation", result(results.Flag), "moderation"),
+    _model("speech2text", permissions.SPEECH2TEXT, Shape(requests.SpeechToText), "invoke/speech2text", result(results.Text), "speech2text"),
+    _model("moderation", permissions.MODERATION, Shape(requests.Moderation), "invoke/moderation", result(results.Flag), "moderation"),
     InvocationType("tool", permissions.TOOL, Shape(requests.Tool), "invoke/tool", results.tool_message,
                    "invoke tool failed", "read tool response failed"),
     InvocationType("app", permissions.APP, Shape(requests.App), "invoke/app", results.opaque,

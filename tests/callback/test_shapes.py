@@ -92,7 +92,7 @@ class ShapeTests(SynchronousTestCase):
         """Of an integer's fraction nothing is left; what is no number is none afterwards."""
         for number, whole in (("3.9", 3), ("-3.9", -3), ("3.0", 3), ("1e2", 100), ("7", 7), ("1e999", None), ('"3.9"', None), ("true", None)):
             found = members(b'{"title":"t","count":%s}' % number.encode())
-            SHAPE.cut(found)
+            SHAPE.complete(found)
             if whole is None:
                 with self.assertRaises(WrongShape):
                     SHAPE.decode(encode(found))

@@ -96,6 +96,18 @@ class TypesTests(SynchronousTestCase):
         self.assertEqual(body("moderation", {**MODEL, "TEXT": "loud"}), body("moderation", {**MODEL, "text": "loud"}))
         self.assertEqual(body("moderation", {**MODEL, "TEXT": "loud", "text": "low"}), body("moderation", {**MODEL, "text": "low"}))
 
+    def test_spelling_inside(self) -> None:
+        """That holds for the objects inside, too."""
+        for kind, name, value, sent in (
+            ("llm", "tools", [{"NAME": "n", "Parameters": {"A": 1}}], [{"name": "n", "description": "", "parameters": {"A": 1}}]),
+            ("llm", "tool_choice", {"Mode": "tool", "Name": "n"}, {"mode": "tool", "name": "n"}),
+            ("multimodal_embedding", "documents", [{"Content": "c", "Content_Type": "text"}], [DOCUMENT]),
+            ("multimodal_rerank", "query", {"CONTENT": "c", "content": "d", "content_type": "text"}, {**DOCUMENT, "content": "d"}),
+            ("node_question_classifier", "model", {**NODE, "Provider": "evil"}, NODE),
+            ("node_question_classifier", "classes", [{"ID": "1", "name": "n", "more": 1}], [{"id": "1", "name": "n", "more": 1}]),
+        ):
+            self.assertEqual(body(kind, {**REQUIRED[kind], name: value})[name], sent)
+
     def test_unknown_members(self) -> None:
         """Members of a newer SDK reach Dify as they are, digit for digit."""
         members = ('"completion_params":{"seed":9007199254740993,"one":1.0}', '"model_type":"llm"', '"new":[1e3,null]')
@@ -114,7 +126,7 @@ class TypesTests(SynchronousTestCase):
         self.assertNotIn("tool_choice", body("llm", {**LLM, "tool_choice": None}))
         for choice in ({"mode": "auto"}, {"mode": "tool", "name": "n"}):
             self.assertEqual(body("llm", {**LLM, "tool_choice": choice})["tool_choice"], choice)
-        for wrong in ({"mode": "any"}, {"mode": "tool"}, {"mode": "tool", "name": " "}, {"name": "n"}, "auto"):
+        for wrong in ({"mode": "any"}, {"mode": "tool"}, {"mode": "tool", "name": " "}, {"name": "n"}, {}, "auto", ""):
             self.refused("llm", {**LLM, "tool_choice": wrong})
 
     def test_credential_type(self) -> None:
