@@ -13,7 +13,7 @@ from difyd.callback.shapes import encode
 from difyd.callback.types import fits, opened
 from difyd.entities.call import Call
 from difyd.errors import BadRequest, DaemonError
-from difyd.store.blobs import BlobMissing
+from difyd.store.blobs import BlobMissing, UnfitKey
 from difyd.store.plugindata import PluginData
 
 NAME: Final = "storage"
@@ -76,7 +76,7 @@ class PluginStorage:
 
     def _failed(self, what: str, why: DaemonError, call: Call) -> InvocationFailed:
         """A failing store is for the operator to look into; where it is does not concern the plugin."""
-        if isinstance(why, BadRequest):
+        if isinstance(why, BadRequest | UnfitKey):
             return InvocationFailed(f"{what} failed: {why}")
         if isinstance(why, BlobMissing):
             return InvocationFailed(f"{what} failed: key not found")

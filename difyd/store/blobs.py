@@ -41,6 +41,10 @@ class BlobMissing(StorageFailed):
         super().__init__(f"nothing is stored under {key}")
 
 
+class UnfitKey(StorageFailed):
+    """The place has no room for a value under such a key: the fault is the key's, or another key's, and none of the place."""
+
+
 class BadKey(BadRequest):
     """A key that leads out of the store. The text is one of the wire (backwards-invocation 8.1)."""
 

@@ -1,5 +1,6 @@
 """Blobs as files below a directory (state-and-cluster 10.2, 12.2)."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -13,10 +14,12 @@ from attrs import Factory, define, field
 from zope.interface import implementer
 
 from difyd.errors import StorageFailed
-from difyd.store.blobs import BlobMissing, IObjects, IStaged, check_key
+from difyd.store.blobs import BlobMissing, IObjects, IStaged, UnfitKey, check_key
 
 _STAGING: Final = ".difyd-staging"
 """The directory where files are written; listings of either daemon skip hidden names, and no key leads there."""
+_TAKEN: Final = frozenset((errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST))
+"""What the file system says when a directory stands where a file should, or a file where a directory should."""
 
 
 @implementer(IObjects)
@@ -59,7 +62,7 @@ class LocalObjects:
                 _put(half, path)
                 _sync(os.path.dirname(path))
         except OSError as why:
-            raise StorageFailed(f"{key} cannot be stored: {why}") from why
+            raise _not_stored(key, why) from why
 
     def fetch_blocking(self, key: str, destination: Path) -> None:
         beside = str(destination.absolute().with_name(f"{_STAGING}-{secrets.token_hex(8)}"))
@@ -79,6 +82,8 @@ class LocalObjects:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as why:
+            if why.errno == errno.ENAMETOOLONG:
+                return None  # nothing can be there
             raise StorageFailed(f"{key} cannot be looked up: {why}") from why
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
@@ -132,7 +137,7 @@ class _StagedFile:
                 _sync(os.path.dirname(self._path))
         except OSError as why:
             self.discard_blocking()
-            raise StorageFailed(f"{self.key} cannot be stored: {why}") from why
+            raise _not_stored(self.key, why) from why
 
     def discard_blocking(self) -> None:
         with suppress(OSError):
@@ -157,6 +162,8 @@ def _reading(key: str) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as why:
         raise BlobMissing(key) from why
     except OSError as why:
+        if why.errno == errno.ENAMETOOLONG:
+            raise BlobMissing(key) from why
         raise StorageFailed(f"{key} cannot be read: {why}") from why
 
 
@@ -167,6 +174,18 @@ def _put(half: str, path: str) -> None:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         os.replace(half, path)
+    except IsADirectoryError:
+        for directory, _, _ in os.walk(path, topdown=False):
+            os.rmdir(directory)  # what keys that are deleted have left; one with a file in it stays
+        os.replace(half, path)
+
+
+def _not_stored(key: str, why: OSError) -> StorageFailed:
+    if why.errno == errno.ENAMETOOLONG:
+        return UnfitKey("a part of the key, between two slashes, has more than 255 bytes")
+    if why.errno in _TAKEN:
+        return UnfitKey("the key begins with another key, or another begins with it: no value has values below it")
+    return StorageFailed(f"{key} cannot be stored: {why}")
 
 
 def _sync(path: str) -> None:

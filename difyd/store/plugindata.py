@@ -63,31 +63,31 @@ class PluginData:
     _counted: Counted = field(default=Factory(lambda self: Counted(self._objects.kind), takes_self=True))
 
     async def get(self, tenant: str, plugin_id: str, key: str) -> bytes:
-        """Raises BlobMissing, BadKey, StorageFailed."""
+        """Raises BlobMissing, BadKey, KeyTooLong, StorageFailed."""
         return await self._blobs.read(self._place(tenant, plugin_id, key))
 
     async def set(self, tenant: str, plugin_id: str, key: str, value: bytes, limit: int) -> None:
         """
         Store `value` as long as all values of the pair together stay within `limit` bytes; a value that does not grow always fits.
 
-        Raises QuotaExceeded, BadKey, KeyTooLong, StorageFailed, DatabaseFailed.
+        Raises QuotaExceeded, BadKey, KeyTooLong, UnfitKey, StorageFailed, DatabaseFailed.
         """
         place = self._place(tenant, plugin_id, key)
-        if len(key.encode(errors="replace")) > LONGEST_KEY:
-            raise KeyTooLong
         set_ = self._database.run_unsynced(self._set_blocking, tenant, plugin_id, place, value, min(limit, self._most))
         await self._counted.run("write", set_)
 
     async def delete(self, tenant: str, plugin_id: str, key: str) -> None:
-        """Raises BlobMissing when there is nothing, BadKey, StorageFailed, DatabaseFailed."""
+        """Raises BlobMissing when there is nothing, BadKey, KeyTooLong, StorageFailed, DatabaseFailed."""
         place = self._place(tenant, plugin_id, key)
         await self._counted.run("delete", self._database.run_unsynced(self._delete_blocking, tenant, plugin_id, place))
 
     async def exists(self, tenant: str, plugin_id: str, key: str) -> bool:
-        """Raises BadKey, StorageFailed."""
+        """Raises BadKey, KeyTooLong, StorageFailed."""
         return await self._blobs.exists(self._place(tenant, plugin_id, key))
 
     def _place(self, tenant: str, plugin_id: str, key: str) -> str:
+        if len(key.encode(errors="replace")) > LONGEST_KEY:
+            raise KeyTooLong
         return check_key(f"{self._area}/{tenant}/{plugin_id}/{clean_key(key)}")
 
     def _set_blocking(self, transaction: Transaction, tenant: str, plugin_id: str, place: str, value: bytes, limit: int) -> None:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from difyd.callback.errors import BadInvocation, InvocationFailed
 from difyd.callback.storage import NO_DATA, PluginStorage
 from difyd.errors import DaemonError, StorageFailed
-from difyd.store.blobs import BadKey, BlobMissing
+from difyd.store.blobs import BadKey, BlobMissing, UnfitKey
 from difyd.store.plugindata import KeyTooLong, QuotaExceeded
 from tests.callback.fakes import call
 
@@ -109,6 +109,7 @@ class StorageTests(SynchronousTestCase):
             (BadKey(), "invalid key: path traversal attempt detected"),
             (KeyTooLong(), "key length must be less than 256 characters"),
             (QuotaExceeded(), "allocated size is greater than max storage size"),
+            (UnfitKey("no such name"), "no such name"),
             (StorageFailed("/srv/secret: disk full"), "the storage cannot be used at the moment"),
         ):
             self.data.failure = failure

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from difyd.errors import StorageFailed
-from difyd.store.blobs import BadKey, BlobMissing, Blobs, Counted, IBlobs, IObjects, IStaged, check_key
+from difyd.store.blobs import BadKey, BlobMissing, Blobs, Counted, IBlobs, IObjects, IStaged, UnfitKey, check_key
 from difyd.store.local import LocalObjects
 from difyd.telemetry.metrics import NoMetrics
 from tests.store.inline import inline_threads
@@ -222,9 +222,27 @@ class LocalBlobsTests(BlobsContract, SynchronousTestCase):
         self.assertEqual([path.name for path in self.files.iterdir()], ["source"])
 
     def test_cannot_ask(self) -> None:
-        """A name that the file system refuses is no "no"."""
-        self.now(self.blobs.write("a/b", b""))
-        self.fails(StorageFailed, self.blobs.exists("a/" + "x" * 300))
+        """A place that does not answer has not said "no"."""
+        (self.root / "loop").symlink_to("loop")
+        self.fails(StorageFailed, self.blobs.exists("loop"))
+
+    def test_long_names(self) -> None:
+        """Under a name that no file can have there is nothing, and to put something there is the fault of the name."""
+        name = "a/" + "x" * 300
+        self.assertFalse(self.now(self.blobs.exists(name)))
+        self.assertFalse(self.now(self.blobs.delete(name)))
+        self.fails(BlobMissing, self.blobs.read(name))
+        self.fails(UnfitKey, self.blobs.write(name, b""))
+
+    def test_empty_directories(self) -> None:
+        """What deleted keys leave behind does not stand in the way of a shorter one."""
+        for key in ("a/b/c", "a/d"):
+            self.now(self.blobs.write(key, b""))
+        self.now(self.blobs.delete("a/b/c"))
+        self.fails(UnfitKey, self.blobs.write("a", b"over a value"))
+        self.now(self.blobs.delete("a/d"))
+        self.now(self.blobs.write("a", b"1"))
+        self.assertEqual(self.everything(), ["a"])
 
     def test_unusable(self) -> None:
         """A root that cannot be made fails the start with the directory's name."""

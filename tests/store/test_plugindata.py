@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.errors import StorageFailed
-from difyd.store.blobs import BadKey, BlobMissing, Blobs, Counted
+from difyd.store.blobs import BadKey, BlobMissing, Blobs, Counted, UnfitKey
 from difyd.store.database import storages
 from difyd.store.database.tables import tenant_storages
 from difyd.store.local import LocalObjects
@@ -130,22 +130,51 @@ class PluginDataContract(DatabaseCase):
         self.assertEqual(self.files(), {})
 
     def test_long_keys(self) -> None:
-        """256 bytes are allowed, as the plugin spells them; one more is not, but can still be asked for."""
+        """256 bytes are allowed, as the plugin spells them; one more is not, for none of the operations."""
         longest = "/".join(["x" * 31] * 8) + "y"
         self.assertEqual(len(longest), 256)
         self.set(longest, b"1")
-        self.assertIn("256", str(self.fails(KeyTooLong, self.data.set(TENANT, PLUGIN, longest + "y", b"", 500))))
-        self.fails(KeyTooLong, self.data.set(TENANT, PLUGIN, "天" * 86, b"", 500))
-        self.assertFalse(self.now(self.data.exists(TENANT, PLUGIN, longest + "y")))
+        for key in (longest + "y", "天" * 86, "./" * 130 + "x"):
+            for attempt in (
+                self.data.set(TENANT, PLUGIN, key, b"", 500),
+                self.data.get(TENANT, PLUGIN, key),
+                self.data.delete(TENANT, PLUGIN, key),
+                self.data.exists(TENANT, PLUGIN, key),
+            ):
+                self.assertIn("256", str(self.fails(KeyTooLong, attempt)))
+
+    def test_long_names(self) -> None:
+        """A part of a key that no file can be called by: nothing is there, and nothing can be."""
+        key = "x" * 256
+        self.assertIn("255 bytes", str(self.fails(UnfitKey, self.data.set(TENANT, PLUGIN, key, b"22", 500))))
+        self.assertFalse(self.now(self.data.exists(TENANT, PLUGIN, key)))
+        self.fails(BlobMissing, self.data.get(TENANT, PLUGIN, key))
+        self.fails(BlobMissing, self.data.delete(TENANT, PLUGIN, key))
+        self.assertEqual((self.counted(), self.files()), (0, {}))
+
+    def test_below_values(self) -> None:
+        """No value has values below it; but a key is free again when what was below it is deleted."""
+        self.set("a", b"1")
+        self.set("d/e/f", b"1")
+        before = self.files()
+        for key in ("a/b", "d", "d/e"):
+            self.assertIn("below it", str(self.fails(UnfitKey, self.data.set(TENANT, PLUGIN, key, b"22", 500))))
+        self.assertEqual((self.counted(), self.files()), (2, before))
+        self.now(self.data.delete(TENANT, PLUGIN, "d/e/f"))
+        self.set("d", b"333")
+        self.assertEqual((self.get("d"), self.counted()), (b"333", 4))
 
     def test_broken_store(self) -> None:
         """What cannot be stored is not counted."""
         self.set("a", b"1")
-        self.fails(StorageFailed, self.data.set(TENANT, PLUGIN, "a/b", b"22", 500))
-        self.fails(StorageFailed, self.data.set(TENANT, PLUGIN, "x" * 256, b"22", 500))
-        self.set("d/e", b"1")
-        self.fails(StorageFailed, self.data.set(TENANT, PLUGIN, "d", b"22", 500))
-        self.assertEqual((self.counted(), len(self.files())), (2, 2))
+
+        class Broken(LocalObjects):
+            def stage_blocking(self, key: str, data: bytes):
+                raise StorageFailed("the disk is full")
+
+        data = PluginData(self.database, self.blobs, Broken(self.root), "persistence", 1000)
+        self.fails(StorageFailed, data.set(TENANT, PLUGIN, "a", b"22", 500))
+        self.assertEqual((self.counted(), self.get("a")), (1, b"1"))
 
     def test_counted(self) -> None:
         """What is kept and deleted counts among the operations on the storage; a refusal is none of its errors."""
