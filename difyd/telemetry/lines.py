@@ -42,6 +42,8 @@ _MACHINERY: Final = re.compile(
 )
 """Files between whoever logs and the code here."""
 _FORMATS_KEPT: Final = 2000
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What does something to a terminal or to a reader of lines instead of being shown."""
 _PLAIN: Final = re.compile(r"[!#-~]+").fullmatch
 """Text that nobody takes for more than one word; most values are."""
 
@@ -167,9 +169,12 @@ def message_of(event: LogEvent) -> str:
             message = formatEvent(event)
     if not message and "log_failure" in event:
         message = event["log_failure"].getErrorMessage()
-    if "\n" in message or "\r" in message:
-        message = message.replace("\r", "\\r").replace("\n", "\\n")
-    return message
+    return message if message.isprintable() else _visible(message)
+
+
+def _visible(text: str) -> str:
+    """The same without what ends a line, moves a cursor or turns the direction of writing, written as Python writes it."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def attributes_of(event: LogEvent) -> list[tuple[str, Any]]:
@@ -196,6 +201,8 @@ def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else str(value)
     if _PLAIN(text):
         return text
-    if text.isprintable() and " " not in text and '"' not in text and text:
+    if not text.isprintable():
+        return _visible(json.dumps(text, ensure_ascii=False))
+    if " " not in text and '"' not in text and text:
         return text
     return json.dumps(text, ensure_ascii=False)

@@ -102,8 +102,14 @@ class Logs(SynchronousTestCase):
         log.info("{said} and more", said=first, other=second)
         self.assertEqual(self.out.getvalue().count(b"\n"), 1)
         self.assertNotIn(b"\r", self.out.getvalue())
+        self.assertEqual(len(self.text().splitlines()), 1)
         self.out.truncate(0)
         self.out.seek(0)
+
+    def test_control_characters(self) -> None:
+        """What would move a cursor, end a line for somebody or turn what follows around is shown instead; other text is as it was."""
+        self.log().info("{said} \u00e4\u00a0\u4e2d", said="\x1b[2J\x9b\u2028\u202e\x00", other="\x1b[31m \x85\u2066")
+        self.assertTrue(self.text().endswith(r"\x1b[2J\x9b\u2028\u202e\x00" + " \u00e4\u00a0\u4e2d" + r' other="\u001b[31m \x85\u2066"' + "\n"))
 
     def test_levels(self) -> None:
         """Less important events than asked for are left out; critical is shown as an error."""
