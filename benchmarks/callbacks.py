@@ -23,7 +23,7 @@ FRAME = HEADER.pack(MAGIC, HEADER_LENGTH, len(JSON)) + JSON
 
 async def dify(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers one request after the other with the same stream."""
-    with suppress(asyncio.IncompleteReadError, ConnectionError):
+    with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):  # the daemon keeps its connection to the end
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = re.search(rb"(?i)content-length: (\d+)", head)
             await reader.readexactly(int(length[1]) if length else 0)

@@ -36,7 +36,7 @@ waiting: dict[str, "asyncio.Queue[dict]"] = {}
 
 
 async def call_back(session: str, kind: str, count: int, size: int) -> None:
-    model = {"provider": "p", "model": "m", "model_type": "llm", "completion_params": {}}
+    model = {"provider": "p", "model": "m", "model_type": "llm", "mode": "chat", "completion_params": {}}
     llm = {**model, "prompt_messages": [], "tools": [], "stop": [], "stream": True}
     responses = 0
     for number in range(count):
@@ -47,7 +47,9 @@ async def call_back(session: str, kind: str, count: int, size: int) -> None:
         sys.stdout.flush()
         while (told := await answers.get())["event"] != "end":
             if told["event"] == "error":
-                raise RuntimeError(told["message"])
+                write("session", session, {"type": "error", "data": {"error_type": "Refused", "message": told["message"], "args": {}}})
+                sys.stdout.flush()
+                return
             responses += 1
         del waiting[key]
     message(session, f"{responses} responses")
