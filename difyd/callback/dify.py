@@ -35,7 +35,7 @@ class Dify:
         try:
             answer = await self._api.ask(row.path, body, traceparent(invocation.call))
             if not row.streams:
-                return [self._result(row, await answer.result())]
+                return [self._result(row, await answer.result(invocation.room))]
         except NoSuchRoute as why:
             hint = f": {row.name} is not supported by this Dify version" if row.young else ""
             raise InvocationFailed.of(row.failed, why, hint) from why
@@ -55,7 +55,7 @@ class Dify:
                 invocation.respond(results)
 
         try:
-            await answer.frames(take, invocation.channel.room)
+            await answer.frames(take, invocation.room)
         except InnerApiError as why:
             raise InvocationFailed.of(row.broken, why) from why
 

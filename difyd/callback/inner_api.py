@@ -29,6 +29,9 @@ LONGEST_RESULT: Final = 64 << 20
 QUOTED: Final = 4096
 """Bytes of a refusal's body that are told to the author of the plugin."""
 
+Room = Callable[[int], Deferred[None]]
+"""Told how many bytes of an answer are held; fires when more may be read."""
+
 _SLASHES: Final = re.compile("/{2,}")
 _WRAPPED: Final = (RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed)
 _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -60,8 +63,8 @@ class Answer:
     _clock: IReactorTime
     _limits: Limits
 
-    async def result(self) -> Raw:
-        """The `data` of an answer that is not streamed. Raises InnerApiError; cancelling closes the connection."""
+    async def result(self, room: Room | None = None) -> Raw:
+        """The `data` of an answer that is not streamed; see `frames` for `room`. Raises InnerApiError; cancelling closes the connection."""
         parts: list[bytes] = []
         size = 0
 
@@ -72,19 +75,19 @@ class Answer:
                 raise InnerApiError(f"the answer has more than {LONGEST_RESULT} bytes")
             parts.append(data)
 
-        await self._read(take)
+        await self._read(take, room and (lambda: room(size)))
         return data_of(b"".join(parts))
 
-    async def frames(self, take: Callable[[list[bytes]], None], room: Callable[[], Deferred[None]]) -> None:
+    async def frames(self, take: Callable[[list[bytes]], None], room: Room) -> None:
         """
-        Give the frames of a streamed answer to `take`, those of one read together; read on when `room` fires.
+        Give the frames of a streamed answer to `take`, those of one read together; read on when `room`, told what is held of one, fires.
 
         Returns at the end of the answer. Raises InnerApiError after the frames that were whole, or what `take` raises; cancelling closes the
         connection.
         """
         buffer = FrameBuffer(self._limits.frame)
         try:
-            await self._read(lambda data: _hand_over(buffer.feed(data), take), room)
+            await self._read(lambda data: _hand_over(buffer.feed(data), take), lambda: room(buffer.held))
         except Interrupted as why:
             _hand_over([one for one in buffer.end() if isinstance(one, Broken)], take, f"{why}\n")
             raise

@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 from difyd.callback.callbacks import Callbacks
 from difyd.callback.dify import Dify, traceparent
 from difyd.callback.interfaces import ICallbacks
+from difyd.callback.invocation import BIG, BIG_AT_ONCE
 from difyd.callback.messages import BadMessage
 from difyd.callback.storage import PluginStorage
 from difyd.entities.call import Call
@@ -263,11 +264,53 @@ class CallbacksTests(SynchronousTestCase):
         self.channel.full = True
         for _ in range(4):
             self.invoke("storage", {"opt": "exist", "key": "k"})
-        self.assertEqual([event for event, _ in self.channel.events], ["response", "end"] * 2 + ["error", "end"] * 2)
+        self.assertEqual([event for event, _ in self.channel.events], ["error", "end"] * 2)
         self.channel.drain()
+        self.assertEqual([event for event, _ in self.channel.events], ["error", "end"] * 2 + ["response", "end"] * 2)
         self.channel.writes.clear()
         self.invoke("storage", {"opt": "exist", "key": "k"})
         self.assertEqual(self.channel.events[0], ("response", {"data": False, "exist_num": 0}))
+
+    def test_one_answer_at_a_time(self) -> None:
+        """When a plugin that did not read has room again, one answer goes; if it fills the room, the next waits again."""
+        self.channel.full = True
+        for key in "abc":
+            self.invoke("storage", {"opt": "exist", "key": key})
+        self.channel.on_send = lambda: setattr(self.channel, "full", True)
+        for count in (1, 2, 3):
+            self.assertEqual(len(self.channel.writes), count - 1)
+            self.channel.drain()
+        self.assertEqual(len(self.channel.writes), 3)
+
+    def test_big_answers(self) -> None:
+        """Of the big answers for one plugin a few are read at once; the others wait in Dify, and small ones pass them."""
+        self.rig.dify.answers["invoke/summary"] = begun
+        self.rig.dify.answers["fetch/app/info"] = single({"data": {}})
+        part = b'{"data":{"summary":"' + b"x" * BIG
+        for number in range(BIG_AT_ONCE + 2):
+            self.invoke("system_summary", SUMMARY, str(number))
+            self.rig.write(part)
+        for asked in list(self.rig.dify.asked):
+            asked.request.write(b'"},"error":""}')
+            asked.request.finish()
+            self.rig.agent.flush()
+            if asked is self.rig.dify.asked[0]:
+                self.invoke("fetch_app", {"app_id": "a"}, "small")
+        ended = [line["data"]["backwards_request_id"] for line in self.channel.lines if line["data"]["event"] == "end"]
+        self.assertEqual(ended, ["0", "small", *map(str, range(1, BIG_AT_ONCE + 2))])
+
+    def test_big_requests(self) -> None:
+        """So many bytes of requests of a plugin may wait to be served; one more is refused, however big a single one may be."""
+        storage = PluginStorage(self.data)  # type: ignore[arg-type]
+        self.callbacks = Callbacks(self.rig.clock, Dify(self.rig.api), storage, largest=300)
+        self.rig.dify.answers["invoke/summary"] = silent
+        for size in (100, 100, 100):
+            self.invoke("system_summary", {"text": "x" * size})
+        text = "too many invocations at once: requests of more than 300 bytes of this plugin are under way"
+        self.assertEqual(self.channel.events, [("error", text), ("end", "")])
+        self.callbacks.close(self.call)
+        self.invoke("system_summary", {"text": "x" * 1000})
+        self.assertEqual(len(self.callbacks), 1)
 
     def test_slow_reader(self) -> None:
         """A plugin without room for more holds its own answer up, whose end it still gets."""
@@ -355,8 +398,9 @@ class CallbacksTests(SynchronousTestCase):
         self.callbacks = self.make(per_plugin=1)
         self.channel.full = True
         self.invoke("storage", {"opt": "exist", "key": "k"})
-        self.channel.waiting.pop().errback(ZeroDivisionError())
-        self.assertEqual((len(self.callbacks), len(self.flushLoggedErrors(ZeroDivisionError))), (0, 1))
+        for _ in range(2):  # before the answer, which fails with it, and after
+            self.channel.waiting.pop().errback(ZeroDivisionError())
+        self.assertEqual((len(self.callbacks), len(self.flushLoggedErrors(ZeroDivisionError))), (0, 2))
 
 
 class TraceTests(SynchronousTestCase):

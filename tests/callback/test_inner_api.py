@@ -41,7 +41,7 @@ class InnerApiTests(SynchronousTestCase):
     def stream(self) -> Deferred[None]:
         async def work() -> None:
             answer = await self.rig.api.ask("p", b"{}", TRACE)
-            await answer.frames(self.frames.extend, self.channel.room)
+            await answer.frames(self.frames.extend, lambda _: self.channel.room())
 
         done = Deferred.fromCoroutine(work())
         self.rig.agent.flush()
@@ -201,7 +201,7 @@ class InnerApiTests(SynchronousTestCase):
             def take(_: list[bytes]) -> None:
                 raise InnerApiError("no frame of mine")
 
-            await (await self.rig.api.ask("p", b"{}", TRACE)).frames(take, self.channel.room)
+            await (await self.rig.api.ask("p", b"{}", TRACE)).frames(take, lambda _: self.channel.room())
 
         done = Deferred.fromCoroutine(work())
         self.rig.agent.flush()

@@ -285,7 +285,7 @@ class ConnectionTests(TestCase):
         found: list[bytes] = []
         error = ""
         try:
-            await (await self.api.ask("p", b"{}", TRACE)).frames(found.extend, Channel().room)
+            await (await self.api.ask("p", b"{}", TRACE)).frames(found.extend, lambda _: Channel().room())
         except InnerApiError as why:
             error = str(why)
         return found, error
