@@ -7,8 +7,8 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
-from difyd.callback.shapes import NULL, Members
 from difyd.entities.call import Call
+from difyd.entities.raw import NULL, Members
 from difyd.errors import PluginInvokeError
 from difyd.wire.requests import BACKWARDS_RESPONSE, plugin_line
 

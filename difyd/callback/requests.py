@@ -1,7 +1,7 @@
 """
 What plugins may ask of Dify: the members of each kind of request that are checked (backwards-invocation 5, 7).
 
-Members without a default are demanded. A default is what Dify gets for a member that the plugin left out or wrote as null: `{}` for objects,
+Object without a default are demanded. A default is what Dify gets for a member that the plugin left out or wrote as null: `{}` for objects,
 which Dify requires, 0 for the numbers that older servers demand (backwards-invocation 17.6, 17.7).
 """
 
@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from difyd.callback.shapes import Object, Required, Shape
+from difyd.callback.shapes import Shape
+from difyd.entities.payloads import Document, Object, Required, ToolChoice
 
 
 class _Model(Struct, frozen=True, kw_only=True):
@@ -22,15 +23,6 @@ class PromptTool(Struct, frozen=True):
     name: Required
     description: str = ""
     parameters: Object = {}
-
-
-class ToolChoice(Struct, frozen=True):
-    mode: Literal["auto", "none", "required", "tool"]
-    name: str | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        if self.mode == "tool" and not (self.name or "").strip():
-            raise ValueError("mode `tool` needs the name of a tool")
 
 
 class Chat(_Model, frozen=True, kw_only=True):
@@ -47,13 +39,6 @@ class Chat(_Model, frozen=True, kw_only=True):
 
 class StructuredChat(Chat, frozen=True, kw_only=True):
     structured_output_schema: Object
-
-
-class Document(Struct, frozen=True):
-    """A text or an image."""
-
-    content: Required
-    content_type: Literal["text", "image"]
 
 
 class TextEmbedding(_Model, frozen=True, kw_only=True):

@@ -7,13 +7,15 @@ read without is filled in, which is the only time that a result is written anew.
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from difyd.callback.errors import InnerApiError
-from difyd.callback.shapes import EMPTY, NULL, Object, Required, Shape, WrongShape, encode, members
+from difyd.callback.shapes import Shape, WrongShape, members
+from difyd.entities.payloads import MessageType, Object, RankedDocument, Required, ToolCall
+from difyd.entities.raw import EMPTY, NULL, encode
 from difyd.wire.text import clean, mend_surrogates
 
 Check = Callable[[Raw], Raw]
@@ -57,22 +59,11 @@ def data_of(answer: bytes) -> Raw:
     return found.data
 
 
-class _FunctionCall(Struct, frozen=True):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(Struct, frozen=True):
-    id: str | None = None
-    type: str | None = None
-    function: _FunctionCall | None = None
-
-
 class _Message(Struct, frozen=True):
     role: Required
     content: str | list[Object] | None = None
     name: str | None = None
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
 
 
@@ -112,15 +103,9 @@ class _Embeddings(Struct, frozen=True):
     usage: Raw
 
 
-class _Ranked(Struct, frozen=True):
-    index: int
-    text: str
-    score: float
-
-
 class Ranking(Struct, frozen=True):
     model: Required
-    docs: list[_Ranked]
+    docs: list[RankedDocument]
 
 
 class Sound(Struct, frozen=True):
@@ -151,9 +136,7 @@ class Node(Struct, frozen=True):
 
 
 class _ToolMessage(Struct, frozen=True):
-    type: Literal[
-        "text", "file", "blob", "blob_chunk", "json", "link", "image", "image_link", "binary_link", "variable", "log", "retriever_resources"
-    ]
+    type: MessageType
     message: Object | None = None
     meta: Object | None = None
 

@@ -9,22 +9,16 @@ gets in the place of a member that was left out or null; `UNSET` means that such
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from math import isfinite
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
-NULL: Final = Raw(b"null")
-EMPTY: Final = Raw(b'""')
-
-Required = Annotated[str, Meta(min_length=1)]
-"""A string that must not be empty."""
-Object = dict[str, Raw]
-Members = dict[str, Raw]
+from difyd.entities import raw
+from difyd.entities.raw import EMPTY, NULL, Members, encode
 
 S = TypeVar("S", bound=Struct)
 
-_members = msgspec.json.Decoder(Members)
 _elements = msgspec.json.Decoder(list[Raw])
 
 
@@ -39,13 +33,9 @@ class WrongShape(ValueError):
 def members(text: bytes | Raw) -> Members:
     """The members of an object. Raises WrongShape."""
     try:
-        return _members.decode(text)
-    except (ValueError, RecursionError) as why:  # DecodeError and UnicodeDecodeError are ValueErrors
+        return raw.members(text)
+    except (ValueError, RecursionError) as why:
         raise WrongShape(str(why)) from None
-
-
-def encode(value: Mapping[str, Any] | list[Raw]) -> Raw:
-    return Raw(msgspec.json.encode(value))
 
 
 class Shape(Generic[S]):
@@ -124,7 +114,7 @@ class Shape(Generic[S]):
         kind = bytes(memoryview(value)[:1])
         with suppress(ValueError, RecursionError):
             if kind == b"{":
-                found = _members.decode(value)
+                found = raw.members(value)
                 return encode(found) if self.complete(found) else value
             if kind == b"[":
                 old = _elements.decode(value)

@@ -9,9 +9,9 @@ from twisted.logger import Logger
 
 from difyd.callback.errors import InvocationFailed
 from difyd.callback.requests import STORAGE, Storage
-from difyd.callback.shapes import encode
 from difyd.callback.types import fits, opened
 from difyd.entities.call import Call
+from difyd.entities.raw import encode
 from difyd.errors import BadRequest, DaemonError
 from difyd.store.blobs import BlobMissing, UnfitKey
 from difyd.store.plugindata import PluginData

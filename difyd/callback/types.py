@@ -15,8 +15,9 @@ from difyd.callback import permissions, requests, results
 from difyd.callback.errors import BadInvocation
 from difyd.callback.permissions import Permission
 from difyd.callback.results import Check, result
-from difyd.callback.shapes import Members, Shape, WrongShape, encode, members
+from difyd.callback.shapes import Shape, WrongShape, members
 from difyd.entities.call import Call
+from difyd.entities.raw import Members, encode
 
 
 @frozen(eq=False)

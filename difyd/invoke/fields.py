@@ -6,22 +6,24 @@ known member is decoded once for its type and dropped again, unknown ones stay u
 something was missing is written anew.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
-NULL: Final = Raw(b"null")
-EMPTY: Final = Raw(b'""')
+from difyd.entities.raw import EMPTY as EMPTY
+from difyd.entities.raw import NULL as NULL
+from difyd.entities.raw import Members as Members
+from difyd.entities.raw import encode as encode
+
 ZERO: Final = Raw(b"0")
 FALSE: Final = Raw(b"false")
 OBJECT: Final = Raw(b"{}")
 
 Check = Callable[[Raw], Any]
 """Raises ValueError with the reason when a value will not do; what it returns does not matter."""
-Members = dict[str, Raw]
 
 _members = msgspec.json.Decoder(Members)
 
@@ -110,10 +112,6 @@ class Fields:
         if problems:
             raise WrongMembers("\n".join(problems))
         return changed
-
-
-def encode(members: Mapping[str, Any]) -> Raw:
-    return Raw(msgspec.json.encode(members))
 
 
 def _problem(path: str, name: str, tag: str, reason: str) -> str:

@@ -5,9 +5,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
-Required = Annotated[str, Meta(min_length=1)]
-"""A string that must not be empty."""
-Object = dict[str, Raw]
+from difyd.entities.payloads import Document as Document
+from difyd.entities.payloads import MessageType as MessageType
+from difyd.entities.payloads import Object as Object
+from difyd.entities.payloads import RankedDocument as RankedDocument
+from difyd.entities.payloads import Required as Required
+from difyd.entities.payloads import ToolCall
+from difyd.entities.payloads import ToolChoice as ToolChoice
+
 Opaque = Raw
 """Any JSON value."""
 
@@ -15,20 +20,6 @@ Role = Literal["system", "user", "assistant", "tool"]
 RequestRole = Literal["system", "user", "assistant", "tool", "developer"]
 ModelType = Literal[
     "llm", "text-embedding", "rerank", "speech2text", "moderation", "tts", "text2img", "multimodal-embedding", "multimodal-rerank"
-]
-MessageType = Literal[
-    "text",
-    "file",
-    "blob",
-    "blob_chunk",
-    "json",
-    "link",
-    "image",
-    "image_link",
-    "binary_link",
-    "variable",
-    "log",
-    "retriever_resources",
 ]
 
 
@@ -44,17 +35,6 @@ class Part(Struct, frozen=True):
     mime_type: str | None = None
     detail: str | None = None
     filename: str | None = None
-
-
-class FunctionCall(Struct, frozen=True):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class ToolCall(Struct, frozen=True):
-    id: str | None = None
-    type: str | None = None
-    function: FunctionCall | None = None
 
 
 class LooseMessage(Struct, frozen=True):
@@ -93,22 +73,6 @@ class PromptTool(Struct, frozen=True):
     parameters: Object | None = None
 
 
-class ToolChoice(Struct, frozen=True):
-    mode: Literal["auto", "none", "required", "tool"]
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.mode == "tool" and not (self.name or "").strip():
-            raise ValueError("mode `tool` needs the name of a tool")
-
-
-class Document(Struct, frozen=True):
-    """A text or an image of a multimodal call."""
-
-    content: Required
-    content_type: Literal["text", "image"]
-
-
 class LLMUsage(Struct, frozen=True):
     """Prices are decimals, as a number or as text; absent ones count as 0."""
 
@@ -134,12 +98,6 @@ class EmbeddingUsage(Struct, frozen=True):
     unit_price: Decimal | None = None
     price_unit: Decimal | None = None
     total_price: Decimal | None = None
-
-
-class RankedDocument(Struct, frozen=True):
-    index: int
-    text: str
-    score: float
 
 
 class Voice(Struct, frozen=True):

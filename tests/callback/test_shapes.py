@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw, Struct, UnsetType
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.callback.shapes import Object, Required, Shape, WrongShape, encode, members
+from difyd.callback.shapes import Shape, WrongShape, members
+from difyd.entities.payloads import Object, Required
+from difyd.entities.raw import encode
 
 
 class Inner(Struct, frozen=True):
