@@ -59,6 +59,8 @@ class RequestBody:
     """Called for every piece that is about to be given."""
     _given: Callable[[], None]
     """Called when the transport has the last one."""
+    repeatable: bool = False
+    """May it be given to another connection when this one was lost before a word of an answer?"""
     length: int = field(init=False)
     _at: int = field(default=0, init=False)
     _consumer: IConsumer | None = field(default=None, init=False)

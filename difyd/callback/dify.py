@@ -33,7 +33,7 @@ class Dify:
         """
         body = row.body(invocation.call, request)
         try:
-            answer = await self._api.ask(row.path, body, traceparent(invocation.call))
+            answer = await self._api.ask(row.path, body, traceparent(invocation.call), repeatable=row.repeatable)
             if not row.streams:
                 return [self._result(row, await answer.result(invocation.room))]
         except NoSuchRoute as why:

@@ -154,12 +154,13 @@ class InnerApi:
         """Where Dify is, without a slash at the end."""
         self._headers = Headers({"Content-Type": ["application/json"], "X-Inner-Api-Key": [key]})
 
-    async def ask(self, path: str, body: bytes, traceparent: str) -> Answer:
+    async def ask(self, path: str, body: bytes, traceparent: str, *, repeatable: bool = False) -> Answer:
         """
         POST `body` to `path` below `/inner/api/`.
 
         Returns when Dify has begun to answer with 200. Raises InnerApiError with a sentence for whatever else happens: no connection, no
-        answer in time, another status. Cancelling closes the connection; Dify may have understood the request all the same.
+        answer in time, another status. Cancelling closes the connection; Dify may have understood the request all the same. One that is
+        `repeatable` may be sent a second time where a kept connection turns out to be closed.
         """
         late: list[str] = []
 
@@ -177,6 +178,7 @@ class InnerApi:
                 body,
                 began=lambda: patience.wait(self._limits.write, "Dify did not take the request"),
                 given=lambda: patience.wait(self._limits.read, "Dify did not answer"),
+                repeatable=repeatable,
             ),
             headers=headers,
             allow_redirects=False,  # they would carry the key to wherever they lead

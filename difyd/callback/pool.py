@@ -9,7 +9,7 @@ from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -32,9 +32,8 @@ class Connection:
     """
     A connection for one request.
 
-    What Dify is asked cannot be asked twice, with one exception: a kept connection may be closed by Dify in the very moment in which we write
-    to it. When it is reset before a byte of an answer has come, Dify's side has closed it with our request unread, so another connection
-    gets it. An orderly close may be that of a server which has read the request and broken down: nothing is repeated then.
+    A kept connection may be closed by Dify in the very moment in which we write to it. When it is lost before a byte of an answer has come, the
+    request was hardly read, but it may have been: another connection gets it if it changes nothing, or if not all of it was sent.
     """
 
     log = Logger()
@@ -54,17 +53,15 @@ class Connection:
         return response
 
     def _failed(self, why: Failure, request: Any) -> Any:
-        if self._renew is None or not _unread(why):
+        if self._renew is None or not (why.check(RequestTransmissionFailed) or (request.bodyProducer.repeatable and _unheard(why))):
             return why
         self.log.debug("a kept connection to Dify was closed while a request was written to it; another one gets it")
         return self._renew().addCallback(lambda other: other.request(request))
 
 
-def _unread(why: Failure) -> bool:
-    """Is a request that failed this way certainly not understood by the other side, as long as the connection was a kept one?"""
-    if why.check(RequestTransmissionFailed):
-        return True
-    return isinstance(why.value, ResponseNeverReceived) and any(reason.check(ConnectionLost) for reason in why.value.reasons)
+def _unheard(why: Failure) -> bool:
+    """Was the connection lost, and not by us, before a byte of an answer?"""
+    return isinstance(why.value, ResponseNeverReceived) and any(reason.check(ConnectionLost, ConnectionDone) for reason in why.value.reasons)
 
 
 class KeptConnections(HTTPConnectionPool):

@@ -57,7 +57,7 @@ class Secrets:
             "data": settings,
             "config": schema,
         }
-        answer = await self._api.ask(_PATH, msgspec.json.encode(body), f"00-{token_hex(16)}-{token_hex(8)}-01")
+        answer = await self._api.ask(_PATH, msgspec.json.encode(body), f"00-{token_hex(16)}-{token_hex(8)}-01", repeatable=True)
         data = await answer.result()
         try:
             return _answer.decode(data).data or {}

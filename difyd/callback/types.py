@@ -39,6 +39,8 @@ class InvocationType:
     """The answer's `url` may be relative."""
     young: bool = False
     """Not every Dify in the field has the route."""
+    repeatable: bool = False
+    """Changes nothing and costs little: to ask twice does no harm. As for calls of plugins, language models are not among them."""
 
     @property
     def streams(self) -> bool:
@@ -80,7 +82,7 @@ _NODE: Final = result(results.Node)
 
 def _model(name: str, permission: Permission, request: Shape[Any], path: str, check: Check, word: str, young: bool = False) -> InvocationType:
     """A model that answers at once."""
-    return InvocationType(name, permission, request, path, check, f"invoke {word} model failed", young=young)
+    return InvocationType(name, permission, request, path, check, f"invoke {word} model failed", young=young, repeatable=True)
 
 
 _ROWS: Final = (
@@ -109,8 +111,9 @@ _ROWS: Final = (
     InvocationType("system_summary", permissions.LLM, Shape(requests.Summary), "invoke/summary", result(results.Summary),
                    "invoke summary failed"),
     InvocationType("upload_file", permissions.ALWAYS, Shape(requests.UploadFile), "upload/file/request", result(results.Upload),
-                   "upload file failed", link=True),
-    InvocationType("fetch_app", permissions.APP, Shape(requests.FetchApp), "fetch/app/info", results.unwrapped, "fetch app failed"),
+                   "upload file failed", link=True, repeatable=True),
+    InvocationType("fetch_app", permissions.APP, Shape(requests.FetchApp), "fetch/app/info", results.unwrapped, "fetch app failed",
+                   repeatable=True),
 )  # fmt: skip
 
 TYPES: Final = {row.name: row for row in _ROWS}

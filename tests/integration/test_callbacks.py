@@ -1,5 +1,6 @@
 """Callbacks over real connections: who is slow, who leaves, and what is kept."""
 
+import contextlib
 import gzip
 import json
 from collections.abc import Callable
@@ -39,6 +40,11 @@ def piece(data: bytes) -> bytes:
 def answer(data: object, *headers: bytes) -> bytes:
     body = data if isinstance(data, bytes) else json.dumps({"data": data, "error": ""}).encode()
     return b"\r\n".join([b"HTTP/1.1 200 OK", *headers, b"Content-Length: %d" % len(body), b"", body])
+
+
+def begin_and_close(connection: "Connection") -> None:
+    connection.transport.write(b"HTTP/1.1 2")
+    connection.transport.loseConnection()
 
 
 class Connection(Protocol):
@@ -186,37 +192,51 @@ class ConnectionTests(TestCase):
             await self.start(cut)
             self.assertEqual(await self.failure(), text)
 
-    async def test_kept_and_reset(self) -> None:
-        """A kept connection that is reset while a request is written to it costs nobody the request: another one gets it, all of it."""
+    async def lose_second(self, how: Callable[[Connection], None], *, repeatable: bool) -> list[int]:
+        """The numbers of requests on all connections, when the first one answers once and is then lost with the next request."""
 
         def serve(connection: Connection) -> None:
             if connection is server.connections[0] and len(connection.requests) == 2:
-                connection.transport.abortConnection()
+                how(connection)
             else:
                 connection.transport.write(answer({}))
 
         server = await self.start(serve)
         await self.result()
-        self.assertEqual(await self.result(bytes(1 << 20)), {})
-        self.assertEqual([len(connection.requests) for connection in server.connections], [2, 1])
+        with contextlib.suppress(InnerApiError):
+            await (await self.api.ask("p", bytes(1 << 20), TRACE, repeatable=repeatable)).result()
+        return [len(connection.requests) for connection in server.connections]
+
+    async def test_kept_and_lost(self) -> None:
+        """A request that changes nothing survives the loss of a kept connection: another one gets it, all of it."""
+        for how in (lambda connection: connection.transport.abortConnection(), lambda connection: connection.transport.loseConnection()):
+            self.assertEqual(await self.lose_second(how, repeatable=True), [2, 1])
 
     async def test_not_asked_twice(self) -> None:
-        """Nothing is repeated that Dify may have understood: a new connection that is reset, a kept one that is closed in order."""
-        for orderly in (False, True):
+        """Nothing is repeated that may have changed something, or that Dify has begun to answer, or where the connection was a new one."""
+        for how in (
+            lambda connection: connection.transport.abortConnection(),
+            lambda connection: connection.transport.loseConnection(),
+        ):
+            self.assertEqual(await self.lose_second(how, repeatable=False), [2])
+        self.assertEqual(await self.lose_second(begin_and_close, repeatable=True), [2])
+        server = await self.start(lambda connection: connection.transport.abortConnection())
+        with self.assertRaises(InnerApiError):
+            await self.api.ask("p", b"{}", TRACE, repeatable=True)
+        self.assertEqual(len(server.connections), 1)
 
-            def serve(connection: Connection, orderly: bool = orderly) -> None:
-                if not orderly:
-                    connection.transport.abortConnection()
-                elif len(connection.requests) == 2:
-                    connection.transport.loseConnection()
-                else:
-                    connection.transport.write(answer({}))
+    async def test_not_sent(self) -> None:
+        """A request that was never sent whole was not understood, whatever it is: another connection gets it."""
 
-            server = await self.start(serve)
-            if orderly:
-                await self.result()
-            self.assertEqual(await self.failure(), "the connection to Dify was lost before it answered")
-            self.assertEqual(len(server.connections), 1)
+        def serve(connection: Connection) -> None:
+            connection.transport.write(answer({}))
+            if connection is server.connections[0]:
+                connection.dataReceived = lambda _: connection.transport.abortConnection()  # type: ignore[method-assign]
+
+        server = await self.start(serve)
+        await self.result()
+        self.assertEqual(await self.result(bytes(30 << 20)), {})
+        self.assertEqual([len(connection.requests) for connection in server.connections], [1, 1])
 
     async def test_kept_and_talking(self) -> None:
         """A kept connection on which Dify has said something unasked, such as that it waits no longer, is not used."""
