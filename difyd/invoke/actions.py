@@ -8,18 +8,18 @@ are not named pass through, in both directions.
 from enum import Enum
 from typing import Any, Final, Literal
 
+import msgspec
 from attrs import frozen
 from msgspec import Raw
 
 from difyd.invoke import chunks
 from difyd.invoke.chunks import CheckChunk, result
-from difyd.invoke.fields import EMPTY, FALSE, NULL, OBJECT, ZERO, Field, Fields, of
+from difyd.invoke.fields import EMPTY, FALSE, LIST, NULL, OBJECT, ZERO, Field, Fields, of
 from difyd.invoke.model_schema import model_schema
 from difyd.invoke.polling import polling_result
 from difyd.invoke.schemas import (
     Document,
     DriveBucket,
-    EmbeddingUsage,
     LooseMessage,
     ModelType,
     Object,
@@ -72,7 +72,7 @@ def optional_text(name: str) -> Field:
 
 
 def obj(name: str) -> Field:
-    """An object that plugins insist on: {} when the client left it out or null (backwards-invocation 17.6)."""
+    """An object that the receiver insists on: {} when the sender left it out or null (decision table, backwards-invocation 17.6)."""
     return Field(name, of(Object), absent=OBJECT)
 
 
@@ -84,13 +84,18 @@ def optional(name: str, type_: Any, absent: Raw | None = NULL) -> Field:
     return Field(name, of(type_), absent=absent)
 
 
+def listed(name: str, member: Any) -> Field:
+    """A list: [] when the sender left it out or null, since no receiver reads null there (dify-client 8)."""
+    return optional(name, list[member], LIST)
+
+
 def _number(name: str, type_: Any) -> Field:
     """0 when it is absent, as the reference sends it; a null of the client stays null (decision table)."""
     return Field(name, of(type_), absent=ZERO, null=NULL)
 
 
 def _credential_type() -> Field:
-    """Left out when it is empty: the SDK knows no empty one."""
+    """Left out when it is empty: the SDK refuses an empty one."""
     return Field("credential_type", of(str), absent=None)
 
 
@@ -121,7 +126,7 @@ def _flag(name: str = "result") -> Field:
 _LLM_REQUEST: Final = _model(
     Literal["llm"],
     obj("model_parameters"),
-    optional("prompt_messages", list[LooseMessage], Raw(b"[]")),
+    listed("prompt_messages", LooseMessage),
     optional("tools", list[PromptTool]),
     optional("tool_choice", ToolChoice, absent=None),
     optional("stop", list[str]),
@@ -131,9 +136,8 @@ _LLM_REQUEST: Final = _model(
 _RANKING: Final = (_number("score_threshold", float), _number("top_n", int))
 _VALIDATED: Final = result(Fields.of(_flag()))
 _VALIDATED_MODEL: Final = result(Fields.of(_flag(), optional("credentials", Object)))
-_EMBEDDING: Final = result(Fields.of(text("model"), required("embeddings", list[list[float]]), required("usage", EmbeddingUsage)))
 _RANKED: Final = result(Fields.of(text("model"), required("docs", list[RankedDocument])))
-_SUBSCRIPTION: Final = result(Fields.of(optional("subscription", Object)))
+_SUBSCRIPTION: Final = result(Fields.of(obj("subscription")))
 _EXPIRY: Final = optional("expires_at", int, Raw(b"-1"))
 """Absent and null mean never; the reference's 0 is taken for long ago (backwards-invocation 14.2)."""
 _BROWSE: Final = Fields.of(
@@ -143,7 +147,7 @@ _BROWSE: Final = Fields.of(
 
 
 def _not_zero(members: dict[str, Raw], name: str) -> None:
-    if members[name] == ZERO:
+    if not msgspec.json.decode(members[name]):
         raise ValueError(f"Key: '{name}' Error:Field validation for '{name}' failed on the 'required' tag: it must not be 0")
 
 
@@ -162,16 +166,16 @@ ACTIONS: Final = (
            Fields.of(_PROVIDER, obj("credentials")), _VALIDATED, repeatable=True),
     Action("tool/get_runtime_parameters", "tool", "get_tool_runtime_parameters",
            Fields.of(_PROVIDER, text("tool"), obj("credentials")),
-           result(Fields.of(optional("parameters", list[Object]))), repeatable=True),
+           result(Fields.of(listed("parameters", Object))), repeatable=True),
     Action("llm/invoke", "model", "invoke_llm", _LLM_REQUEST, chunks.llm),
     Action("llm/num_tokens", "model", "get_llm_num_tokens",
-           _model(Literal["llm"], optional("prompt_messages", list[RequestMessage], Raw(b"[]")), optional("tools", list[PromptTool])),
+           _model(Literal["llm"], listed("prompt_messages", RequestMessage), optional("tools", list[PromptTool])),
            result(Fields.of(optional("num_tokens", int, ZERO))), repeatable=True),
     Action("text_embedding/invoke", "model", "invoke_text_embedding",
-           _model(Literal["text-embedding"], required("texts", list[str]), text("input_type")), _EMBEDDING, repeatable=True),
+           _model(Literal["text-embedding"], required("texts", list[str]), text("input_type")), chunks.embedding, repeatable=True),
     Action("multimodal_embedding/invoke", "model", "invoke_multimodal_embedding",
            _model(Required, required("documents", list[Document]), required("input_type", Literal["document", "query"])),
-           _EMBEDDING, repeatable=True),
+           chunks.embedding, repeatable=True),
     Action("text_embedding/num_tokens", "model", "get_text_embedding_num_tokens",
            _model(Literal["text-embedding"], required("texts", list[str])),
            result(Fields.of(required("num_tokens", list[int]))), repeatable=True),
@@ -203,19 +207,19 @@ ACTIONS: Final = (
            _oauth(), result(Fields.of(optional_text("authorization_url")))),
     Action("oauth/get_credentials", "oauth", "get_credentials",
            _oauth(text("raw_http_request")),
-           result(Fields.of(optional("metadata", Object, absent=None), optional("credentials", Object, OBJECT), _EXPIRY))),
+           result(Fields.of(optional("metadata", Object, absent=None), obj("credentials"), _EXPIRY))),
     Action("oauth/refresh_credentials", "oauth", "refresh_credentials",
            _oauth(required("credentials", Object)),
-           result(Fields.of(optional("credentials", Object, OBJECT), _EXPIRY))),
+           result(Fields.of(obj("credentials"), _EXPIRY))),
     Action("dynamic_select/fetch_parameter_options", "dynamic_parameter", "fetch_parameter_options",
            Fields.of(_PROVIDER, text("provider_action"), text("parameter"), required("credentials", Object), _credential_type()),
-           result(Fields.of(optional("options", list[Option]))), repeatable=True),
+           result(Fields.of(listed("options", Option))), repeatable=True),
     Action("datasource/validate_credentials", "datasource", "validate_datasource_credentials",
            Fields.of(_PROVIDER, *_CREDENTIALS), _VALIDATED, repeatable=True),
     Action("datasource/get_website_crawl", "datasource", "invoke_website_datasource_get_crawl",
-           _datasource(required("datasource_parameters", Object)), result(Fields.of(optional("result", Object)))),
+           _datasource(required("datasource_parameters", Object)), result(Fields.of(obj("result")))),
     Action("datasource/get_online_document_pages", "datasource", "invoke_online_document_datasource_get_pages",
-           _datasource(required("datasource_parameters", Object)), result(Fields.of(optional("result", list[Object])))),
+           _datasource(required("datasource_parameters", Object)), result(Fields.of(listed("result", Object)))),
     Action("datasource/get_online_document_page_content", "datasource", "invoke_online_document_datasource_get_page_content",
            _datasource(required("page", Object)), chunks.message, Answer.ASSEMBLED, DATASOURCE_FILE),
     Action("datasource/online_drive_browse_files", "datasource", "invoke_online_drive_browse_files",
@@ -226,11 +230,11 @@ ACTIONS: Final = (
            chunks.message, Answer.ASSEMBLED, DATASOURCE_FILE),
     Action("trigger/invoke_event", "trigger", "invoke_trigger_event",
            _trigger(text("event"), text("raw_http_request"), obj("parameters"), required("subscription", Object), obj("payload")),
-           result(Fields.of(optional("variables", Object), _flag("cancelled")))),
+           result(Fields.of(obj("variables"), _flag("cancelled")))),
     Action("trigger/validate_credentials", "trigger", "validate_trigger_credentials", _trigger(), _VALIDATED, repeatable=True),
     Action("trigger/dispatch_event", "trigger", "dispatch_trigger_event",
            _trigger(required("subscription", Object), text("raw_http_request")),
-           result(Fields.of(optional_text("user_id"), optional("events", list[str]), optional("payload", Object, absent=None),
+           result(Fields.of(optional_text("user_id"), listed("events", str), optional("payload", Object, absent=None),
                             optional_text("response")))),
     Action("trigger/subscribe", "trigger", "subscribe_trigger",
            _trigger(text("endpoint"), obj("parameters")), _SUBSCRIPTION),

@@ -7,7 +7,7 @@ from attrs import define, field
 from msgspec import Raw
 from zope.interface import Interface, implementer
 
-from difyd.errors import MalformedChunk
+from difyd.errors import PluginInvokeError
 from difyd.invoke.actions import Action, Answer
 from difyd.invoke.blobs import BlobAssembler
 
@@ -71,8 +71,15 @@ class LastAnswer:
     def result(self) -> bytes:
         """Raises PluginInvokeError when the plugin ended without a chunk."""
         if self._last is None:
-            raise MalformedChunk("no polling result received from plugin")
+            raise NoResult
         return bytes(self._last)
+
+
+class NoResult(PluginInvokeError):
+    """A plugin ended without the one chunk that is its answer; the text is the wire's."""
+
+    def __init__(self) -> None:
+        super().__init__("PluginDaemonInnerError", "no polling result received from plugin", {})
 
 
 def event_answer(action: Action, sink: IChunkSink) -> EventAnswer:

@@ -20,6 +20,8 @@ PIECE_LIMIT: Final = 8192
 """Bytes of one decoded piece: what the SDK cuts, and the most that Dify takes."""
 OPEN_LIMIT: Final = 64
 """Files that one call may have begun and not ended."""
+HELD_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of all of them together."""
 
 _MARK: Final = b"blob_chunk"
 
@@ -50,7 +52,7 @@ class BadBlob(PluginInvokeError):
 
 @define(eq=False)
 class BlobAssembler:
-    """The files of one call. Once more than `limit` bytes of unfinished ones are held, no further piece is taken."""
+    """The files of one call. Once more than `limit` bytes of one are held, no further piece of it is taken."""
 
     limit: int
     _files: dict[str, bytearray] = field(factory=dict, init=False)
@@ -81,8 +83,10 @@ class BlobAssembler:
         file = self._files.setdefault(piece.id, bytearray())
         if len(self._files) > OPEN_LIMIT:
             raise BadBlob(f"too many files at once: more than {OPEN_LIMIT} were begun and not ended")
-        if self._size > self.limit:
+        if len(file) > self.limit:
             raise BadBlob("file is too large")
+        if self._size > HELD_LIMIT:
+            raise BadBlob(f"file is too large: more than {HELD_LIMIT} bytes of files that have not ended")
         try:
             data = b64decode(piece.blob, validate=True)
         except ValueError as why:

@@ -2,12 +2,11 @@
 What is done to a chunk of a plugin before a client sees it: it is checked, and passed on as it was written.
 
 A check takes the chunk's bytes and gives the bytes to send, nearly always the same object. It raises MalformedChunk, which ends the call.
-What the client cannot read without (an absent `result`, the `tool_calls` of null) is filled in, which is the only time that a chunk is
-written anew (http-api 8.3-8.6; decision table).
+What the client cannot read without (an absent `result`, the `tool_calls` of null, prices) is filled in, which is the only time that a
+chunk is written anew (http-api 8.3-8.6; decision table).
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from difyd.errors import MalformedChunk
 from difyd.invoke.fields import NULL, Fields, Members, encode
+from difyd.invoke.prices import unlike
 from difyd.invoke.schemas import AnswerMessage, EmbeddingUsage, LLMUsage, MessageType, Object, Required
 
 CheckChunk = Callable[[Raw], Raw]
@@ -45,8 +45,15 @@ class _LLMChunk(Struct, frozen=True):
     system_fingerprint: str | None = None
 
 
+class _Embedding(Struct, frozen=True):
+    model: Required
+    embeddings: list[list[float]]
+    usage: EmbeddingUsage
+
+
 decode_message = msgspec.json.Decoder(Message).decode
 _decode_llm_chunk = msgspec.json.Decoder(_LLMChunk).decode
+_decode_embedding = msgspec.json.Decoder(_Embedding).decode
 
 
 def message(chunk: Raw) -> Raw:
@@ -61,30 +68,38 @@ def message(chunk: Raw) -> Raw:
 
 
 def llm(chunk: Raw) -> Raw:
-    """A chunk of a language model: the prompt is not repeated to the client, and `tool_calls` is a list when it is there."""
+    """A chunk of a language model: the prompt is not repeated to the client, `tool_calls` is a list, prices are texts."""
     try:
         found = _decode_llm_chunk(chunk)
-        if found.delta.usage is not None:
-            finite(found.delta.usage)
+        prices = unlike(found.delta.usage) if found.delta.usage is not None else None
     except (ValueError, RecursionError) as why:
         raise MalformedChunk(str(why)) from None
-    if found.prompt_messages == _NO_PROMPT and found.delta.message.tool_calls is not None:
+    if found.prompt_messages == _NO_PROMPT and found.delta.message.tool_calls is not None and not prices:
         return chunk
     members = _members.decode(chunk)
     members["prompt_messages"] = _NO_PROMPT
+    delta = _members.decode(members["delta"])
     if found.delta.message.tool_calls is None:
-        delta = _members.decode(members["delta"])
-        delta["message"] = encode({**_members.decode(delta["message"]), "tool_calls": Raw(b"[]")})
-        members["delta"] = encode(delta)
+        delta["message"] = _with(delta["message"], {"tool_calls": Raw(b"[]")})
+    if prices:
+        delta["usage"] = _with(delta["usage"], prices)
+    members["delta"] = encode(delta)
     return encode(members)
 
 
-def finite(usage: LLMUsage | EmbeddingUsage) -> None:
-    """Raises ValueError when a price is no number: a decimal may also spell NaN and Infinity."""
-    for name in usage.__struct_fields__:
-        value = getattr(usage, name)
-        if isinstance(value, Decimal) and not value.is_finite():
-            raise ValueError(f"{name} is no finite decimal: {value}")
+def embedding(chunk: Raw) -> Raw:
+    """The vectors of a model, with prices as texts."""
+    try:
+        prices = unlike(_decode_embedding(chunk).usage)
+    except (ValueError, RecursionError) as why:
+        raise MalformedChunk(str(why)) from None
+    if not prices:
+        return chunk
+    return _with(chunk, {"usage": _with(_members.decode(chunk)["usage"], prices)})
+
+
+def _with(data: Raw, more: Members) -> Raw:
+    return encode({**_members.decode(data), **more})
 
 
 def result(fields: Fields) -> CheckChunk:

@@ -21,6 +21,7 @@ from difyd.entities.raw import encode as encode
 ZERO: Final = Raw(b"0")
 FALSE: Final = Raw(b"false")
 OBJECT: Final = Raw(b"{}")
+LIST: Final = Raw(b"[]")
 
 Check = Callable[[Raw], Any]
 """Raises ValueError with the reason when a value will not do; what it returns does not matter."""
@@ -46,7 +47,7 @@ class Field:
     required: bool = False
     """Must be there and not be null."""
     absent: Raw | None = NULL
-    """What stands in its place when it is absent; None leaves it out."""
+    """What stands in its place when it is absent or null; None leaves it out, also where it is an empty text."""
     null: Raw | None = None
     """What stands in the place of an explicit null, where that differs from `absent`."""
     within: "Fields | None" = None
@@ -82,7 +83,7 @@ class Fields:
         changed, problems = False, []
         for known in self._fields:
             value = members.get(known.name)
-            if value is None or value == NULL:
+            if value is None or value == NULL or (known.absent is None and value == EMPTY):
                 if known.required:
                     problems.append(_problem(path, known.name, "required", "it is missing"))
                     continue

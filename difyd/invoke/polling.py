@@ -1,6 +1,6 @@
 """The result of a model that answers later (http-api 9, backwards-invocation 11.5)."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -33,15 +33,17 @@ class _Result(Struct, frozen=True):
 
 
 _result = msgspec.json.Decoder(_Result)
-_MAY_BE_NULL = "result"
+_LEFT_OUT: Final = ("plugin_state", "error", "next_check_after_seconds", "expires_after_seconds", "max_attempts")
 
 
 def polling_result(chunk: Raw) -> Raw:
-    """A check of chunks: `result` is kept word for word, also a written null; other members are left out when they are empty."""
+    """A check of chunks: `result` is kept word for word, also a written null; other members are left out when they are empty or null."""
     try:
-        _result.decode(chunk)
+        found = _result.decode(chunk)
     except (ValueError, RecursionError) as why:
         raise MalformedChunk(str(why)) from None
     members = _members.decode(chunk)
-    kept = {name: value for name, value in members.items() if name == _MAY_BE_NULL or bytes(value) not in (b"null", b"{}", b'""')}
-    return chunk if len(kept) == len(members) else encode(kept)
+    empty = [name for name in _LEFT_OUT if name in members and getattr(found, name) in (None, "", {})]
+    for name in empty:
+        del members[name]
+    return encode(members) if empty else chunk

@@ -1,7 +1,6 @@
 """The types of single members in requests and answers (backwards-invocation 11-14), in the words of msgspec. Only what is checked."""
 
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Raw, Struct
 
@@ -13,8 +12,7 @@ from difyd.entities.payloads import Required as Required
 from difyd.entities.payloads import ToolCall
 from difyd.entities.payloads import ToolChoice as ToolChoice
 
-Opaque = Raw
-"""Any JSON value."""
+ABSENT: Final = Raw(b"null")
 
 Role = Literal["system", "user", "assistant", "tool"]
 RequestRole = Literal["system", "user", "assistant", "tool", "developer"]
@@ -74,30 +72,44 @@ class PromptTool(Struct, frozen=True):
 
 
 class LLMUsage(Struct, frozen=True):
-    """Prices are decimals, as a number or as text; absent ones count as 0."""
+    """Prices may be anything that `difyd.invoke.prices` reads as a decimal."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     currency: str
     latency: float
-    prompt_unit_price: Decimal | None = None
-    prompt_price_unit: Decimal | None = None
-    prompt_price: Decimal | None = None
-    completion_unit_price: Decimal | None = None
-    completion_price_unit: Decimal | None = None
-    completion_price: Decimal | None = None
-    total_price: Decimal | None = None
+    prompt_unit_price: Raw = ABSENT
+    prompt_price_unit: Raw = ABSENT
+    prompt_price: Raw = ABSENT
+    completion_unit_price: Raw = ABSENT
+    completion_price_unit: Raw = ABSENT
+    completion_price: Raw = ABSENT
+    total_price: Raw = ABSENT
+
+    prices: ClassVar = (
+        "prompt_unit_price",
+        "prompt_price_unit",
+        "prompt_price",
+        "completion_unit_price",
+        "completion_price_unit",
+        "completion_price",
+        "total_price",
+    )
 
 
 class EmbeddingUsage(Struct, frozen=True):
+    """Likewise."""
+
     tokens: int
     total_tokens: int
     currency: str
     latency: float
-    unit_price: Decimal | None = None
-    price_unit: Decimal | None = None
-    total_price: Decimal | None = None
+    unit_price: Raw = ABSENT
+    price_unit: Raw = ABSENT
+    total_price: Raw = ABSENT
+
+    prices: ClassVar = ("unit_price", "price_unit", "total_price")
 
 
 class Voice(Struct, frozen=True):
@@ -132,9 +144,3 @@ class DriveBucket(Struct, frozen=True):
     files: list[DriveFile] | None = None
     is_truncated: bool | None = None
     next_page_parameters: Object | None = None
-
-
-class ListedParameter(Struct, frozen=True):
-    """A runtime parameter of a tool: only known to be an object."""
-
-    name: Any = None

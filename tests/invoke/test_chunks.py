@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -11,12 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.errors import MalformedChunk, PluginInvokeError
 from difyd.invoke.actions import ACTIONS, Answer
-from difyd.invoke.blobs import OPEN_LIMIT, BlobAssembler
-from difyd.invoke.chunks import llm, message
+from difyd.invoke.blobs import HELD_LIMIT, OPEN_LIMIT, PIECE_LIMIT, BlobAssembler
+from difyd.invoke.chunks import embedding, llm, message
+from difyd.invoke.schemas import LLMUsage
 
 BY_PATH = {action.path: action for action in ACTIONS}
 MESSAGE = {"role": "assistant", "content": "x", "tool_calls": []}
 DELTA = {"index": 0, "message": MESSAGE, "usage": None, "finish_reason": None}
+USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "currency": "USD", "latency": 1}
 LLM = {"model": "m", "prompt_messages": [], "system_fingerprint": None, "delta": DELTA}
 
 
@@ -80,20 +83,52 @@ class LLMTests(SynchronousTestCase):
             self.assertEqual(out["delta"]["message"], {"role": "assistant", "content": "x", "tool_calls": []})
 
     def test_prices(self) -> None:
-        """Prices are decimals in either form, never NaN."""
-        usage = {
-            "prompt_tokens": 1,
-            "completion_tokens": 1,
-            "total_tokens": 2,
-            "currency": "USD",
-            "latency": 1,
-            "total_price": "1E-7",
-            "prompt_price": 3,
-        }
-        self.assertEqual(self.changed(usage=usage)["delta"]["usage"], usage)
-        for price in ("NaN", "Infinity", "cheap", True, []):
+        """Prices become texts in plain notation, absent ones 0; the rest of the usage is kept."""
+        out = self.changed(usage={**USAGE, "total_price": "1E-7", "prompt_price": 3, "completion_price": None, "time_to_first_token": 0.5})
+        prices = dict.fromkeys(LLMUsage.prices, "0")
+        self.assertEqual(
+            out["delta"]["usage"], {**USAGE, **prices, "total_price": "0.0000001", "prompt_price": "3", "time_to_first_token": 0.5}
+        )
+        for price in ("NaN", "Infinity", "cheap", "", " 1", "1_0", "1e9999", True, []):
             with self.assertRaises(MalformedChunk):
-                self.changed(usage={**usage, "total_price": price})
+                self.changed(usage={**USAGE, "total_price": price})
+
+    def test_digits_of_prices(self) -> None:
+        """No digit of a price is lost, whether it was a number or a text."""
+        for price in ("0.1234567890123456789012345", "12345678901234567890.5"):
+            for written in (f'"{price}"', f"{price}0"):
+                chunk = Raw(json.dumps({**LLM, "delta": {**DELTA, "usage": {**USAGE, "total_price": 7.5}}}).replace("7.5", written).encode())
+                self.assertEqual(json.loads(bytes(llm(chunk)))["delta"]["usage"]["total_price"], price)
+
+    def test_plain_prices(self) -> None:
+        """A usage that needs nothing is passed on as it was written."""
+        chunk = raw({**LLM, "delta": {**DELTA, "usage": {**USAGE, **dict.fromkeys(LLMUsage.prices, "-0.5")}}})
+        self.assertIs(llm(chunk), chunk)
+
+    @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30))
+    def test_any_price(self, price: Decimal) -> None:
+        """Any price keeps its value, without an exponent."""
+        out = self.changed(usage={**USAGE, "total_price": str(price)})["delta"]["usage"]["total_price"]
+        self.assertEqual(Decimal(out), price)
+        self.assertNotIn("E", out)
+
+
+class EmbeddingTests(SynchronousTestCase):
+    usage = {"tokens": 1, "total_tokens": 1, "currency": "USD", "latency": 1}
+    chunk = {"model": "m", "embeddings": [[0.5]], "usage": {**usage, "unit_price": "0.1", "price_unit": "0.001", "total_price": "0"}}
+
+    def test_untouched(self) -> None:
+        """Vectors with plain prices are passed on as the very object."""
+        chunk = raw(self.chunk)
+        self.assertIs(embedding(chunk), chunk)
+
+    def test_prices(self) -> None:
+        """Prices as in a chunk of a language model."""
+        out = json.loads(bytes(embedding(raw({**self.chunk, "usage": {**self.usage, "total_price": 0.10}, "newer": 1}))))
+        self.assertEqual(out["usage"], {**self.usage, "unit_price": "0", "price_unit": "0", "total_price": "0.1"})
+        self.assertEqual((out["newer"], out["embeddings"]), (1, [[0.5]]))
+        with self.assertRaises(MalformedChunk):
+            embedding(raw({**self.chunk, "usage": {**self.usage, "total_price": "Infinity"}}))
 
 
 class ResultTests(SynchronousTestCase):
@@ -106,14 +141,25 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual(
             self.check("oauth/refresh_credentials", {"credentials": {"t": 1}, "expires_at": None}), {"credentials": {"t": 1}, "expires_at": -1}
         )
-        self.assertEqual(self.check("tts/invoke", {"result": "00"}), {"result": "00"})
+        self.assertEqual(self.check("tts/invoke", {"result": "00", "mime_type": ""}), {"result": "00"})
+        for path, name, stand_in in (
+            ("tool/get_runtime_parameters", "parameters", []),
+            ("dynamic_select/fetch_parameter_options", "options", []),
+            ("datasource/get_online_document_pages", "result", []),
+            ("datasource/get_website_crawl", "result", {}),
+            ("trigger/subscribe", "subscription", {}),
+        ):
+            self.assertEqual((self.check(path, {}), self.check(path, {name: None})), ({name: stand_in}, {name: stand_in}))
+        self.assertEqual(self.check("trigger/invoke_event", {}), {"variables": {}, "cancelled": False})
+        self.assertEqual(self.check("trigger/dispatch_event", {}), {"user_id": "", "events": [], "response": ""})
 
     def test_polling(self) -> None:
-        """Empty members are left out, but a written `result` of null stays."""
+        """Empty members are left out, but a written `result` of null stays, and so do members that we do not know."""
+        newer = {"newer": "", "newest": None}
         got = self.check(
-            "model/polling/start", {"status": "running", "plugin_state": {"a": 1}, "result": None, "error": "", "max_attempts": None}
+            "model/polling/start", {"status": "running", "plugin_state": {"a": 1}, "result": None, "error": "", "max_attempts": None, **newer}
         )
-        self.assertEqual(got, {"status": "running", "plugin_state": {"a": 1}, "result": None})
+        self.assertEqual(got, {"status": "running", "plugin_state": {"a": 1}, "result": None, **newer})
         for bad in ({"status": "running", "plugin_state": {}}, {"status": "succeeded", "result": None}, {"status": "failed", "error": " "}, {}):
             with self.assertRaises(MalformedChunk):
                 self.check("model/polling/check", bad)
@@ -188,6 +234,18 @@ class BlobTests(SynchronousTestCase):
             with self.assertRaises(PluginInvokeError) as caught:
                 self.send(*chunks)
             self.assertIn(text, json.loads(caught.exception.to_json())["message"])
+
+    def test_limit_of_each(self) -> None:
+        """The limit is one of a file, not of all that are open; all together have another."""
+        self.blobs = BlobAssembler(20_000)
+        files = [cut(str(n), b"1" * 20_000) for n in range(3)]
+        self.assertEqual(len(self.send(*(piece for pieces in zip(*files, strict=True) for piece in pieces))), 3)
+        self.blobs = BlobAssembler(HELD_LIMIT)
+        (piece, _) = cut("a", b"1" * PIECE_LIMIT)
+        with self.assertRaises(PluginInvokeError) as caught:
+            for n in range(HELD_LIMIT // PIECE_LIMIT + 2):
+                self.blobs.chunk(raw({**piece, "message": {**piece["message"], "id": str(n % 2)}}))
+        self.assertIn("files that have not ended", caught.exception.message)
 
     def test_no_base64(self) -> None:
         """A piece that is no base64 ends the call."""

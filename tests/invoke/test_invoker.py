@@ -230,6 +230,18 @@ class BodyTests(SynchronousTestCase):
         told = self.refused(b'{"data":{"provider":"p","datasource":"d","request":{}}}', "datasource/online_drive_browse_files")
         self.assertIn("'data.request.max_keys'", told)
 
+    def test_empty_credential_type(self) -> None:
+        """An empty one is left out, as one that is null or absent: the SDK refuses it."""
+        for empty in (b'""', b"null"):
+            request = decode_request(BY_PATH["tool/invoke"], b'{"data":{"provider":"p","tool":"t","credential_type":%b}}' % empty)
+            self.assertNotIn("credential_type", request.data)
+
+    def test_zero_keys(self) -> None:
+        """0 is no number of keys, however it is written."""
+        for zero in (b"0", b"-0"):
+            body = b'{"data":{"provider":"p","datasource":"d","request":{"max_keys":%b}}}' % zero
+            self.assertIn("must not be 0", self.refused(body, "datasource/online_drive_browse_files"))
+
     def test_lone_surrogate(self) -> None:
         """Half a surrogate pair becomes the replacement character; bytes that are no UTF-8 too."""
         request = decode_request(BY_PATH["tool/invoke"], b'{"data":{"provider":"a\\ud800b","tool":"\xff"}}')

@@ -195,6 +195,8 @@ class DispatchTests(SynchronousTestCase):
             head, _, body = self.cable.read().partition(b"\r\n\r\n")
             self.assertIn(b"application/json", head)
             self.assertEqual((head.split()[1], json.loads(body)["code"]), (b"200", code))
+        error = json.loads(json.loads(json.loads(body)["message"])["message"])
+        self.assertEqual(error["message"], "no polling result received from plugin")
 
     def test_by_identifier(self) -> None:
         """Below /v2/invoke the plugin is named by its identifier, the tenant by the body; nothing is polled there."""
