@@ -49,7 +49,7 @@ class PluginEvent(Struct, frozen=True):
 
 @frozen
 class Unusable:
-    """A message of a session that was recognised but cannot be passed on: NaN, Infinity, nesting beyond reason."""
+    """A message of a session that was recognised but cannot be passed on: NaN, nesting beyond reason, cut short."""
 
     session_id: str
     reason: str
@@ -65,7 +65,7 @@ class Text:
 _event = msgspec.json.Decoder(PluginEvent)
 _any = msgspec.json.Decoder(dict[str, Raw])
 _lenient = json.JSONDecoder()
-_START = re.compile(rb'\{\s*"event"\s*:')
+_START = re.compile(r'\{\s*"(?:event|session_id)"\s*:')
 _INVOKE = re.compile(rb'"type"\s*:\s*"invoke"')
 _INVOCATION = re.compile(rb'"backwards_request_id"\s*:\s*"([^"\\]{1,128})"')
 _SESSION = re.compile(rb'"session_id"\s*:\s*"([^"\\]{1,64})"')
@@ -110,49 +110,51 @@ def salvage(line: bytes) -> Iterator[tuple[PluginEvent, bytes] | Unusable | Text
     """
     What can be had from a line that `decode_event` refused, in its order: events with their own text, and the rest as Text.
 
-    Messages after stray output and several on one line are found by their `{"event":`, as the SDK writes it. An event whose data is of the
-    wrong type comes without data.
+    Messages after stray output and several on one line are found by how they begin. One that is broken is told with its session, which must
+    not take it for never sent. An event whose data is of the wrong type comes without data.
     """
     line = mend_surrogates(line)
-    at = 0
+    try:
+        yield decode_event(line), line
+        return
+    except MalformedLine:
+        text = line.decode(errors="replace")
+    told = at = 0
+    found: tuple[PluginEvent, bytes] | Unusable | Text
     for _ in range(ATTEMPTS):
-        start = _START.search(line, at)
+        start = _START.search(text, at)
         if start is None:
             break
-        if stray := line[at : start.start()].strip():
-            yield Text(stray)
-        end = _end_of_object(line, start.start())
-        if end is None:
-            at = start.end()
-            continue
-        yield _one(line[start.start() : end])
-        at = end
-    if rest := line[at:].strip():
-        yield Text(rest)
+        at = start.end()
+        try:
+            _, end = _lenient.raw_decode(text, start.start())  # takes NaN and Infinity, as Python's writers do
+        except (ValueError, RecursionError) as why:
+            session = session_of(text[start.start() : start.start() + SHOWN].encode())
+            if session is None:
+                continue
+            found, end = Unusable(session, str(why)), len(text)
+        else:
+            found, at = _one(text[start.start() : end].encode()), end
+        if stray := text[told : start.start()].strip():
+            yield Text(stray.encode())
+        yield found
+        told = end
+    if rest := text[told:].strip():
+        yield Text(rest.encode())
 
 
 def _one(text: bytes) -> tuple[PluginEvent, bytes] | Unusable | Text:
     try:
         return decode_event(text), text
     except MalformedLine as why:
-        reason = str(why)
+        reason = str(why.__cause__)
     try:
         found = _any.decode(text)
         event, session = (msgspec.json.decode(found.get(name, NULL)) for name in ("event", "session_id"))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         known = session_of(text[:SHOWN])
-        return Text(text) if known is None else Unusable(known, reason[:SHOWN])
+        return Text(text) if known is None else Unusable(known, reason)
     return PluginEvent(event if isinstance(event, str) else "", session if isinstance(session, str) else None), text
-
-
-def _end_of_object(line: bytes, start: int) -> int | None:
-    """Where the JSON object that begins at `start` ends; None when it does not. Takes NaN and Infinity, as Python's writers do."""
-    text = line[start:].decode(errors="replace")
-    try:
-        _, end = _lenient.raw_decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return start + len(text[:end].encode())
 
 
 def from_alias(line: bytes) -> list[PluginEvent]:

@@ -59,6 +59,26 @@ class SalvageTests(SynchronousTestCase):
         assert event.data is not None
         self.assertEqual(json.loads(bytes(event.data.data)), {"a": "x\ufffd"})
 
+    def test_lone_surrogate_in_any_order(self) -> None:
+        """Whatever the order of its members, and in the older dialect."""
+        for line in (
+            b'{"data":{"type":"stream","data":{"a":"\\udc00"}},"session_id":"s","event":"session"}',
+            b'{"type":"response","status":"error","session_id":"s","error":"\\ud800"}',
+        ):
+            ((_, text),) = salvage(line)
+            self.assertIn(b"\\ufffd", text)
+
+    def test_broken_message(self) -> None:
+        """A message that cannot be read is told with its session, so that it is not taken for never sent; others on its line are found."""
+        deep = MESSAGE.replace(b"1.0", b"[" * 5000 + b"]" * 5000)
+        for broken in (MESSAGE[:-9], MESSAGE.replace(b'"n"', b'"\x01"'), deep, MESSAGE.replace(b'"event":"session",', b"")[:-1]):
+            stray, found, event = salvage(b"x" + broken + MESSAGE)
+            self.assertEqual(stray, Text(b"x"))
+            assert isinstance(found, Unusable)
+            self.assertEqual(found.session_id, "s")
+            self.assertNotIn("1234567890", found.reason)
+            assert isinstance(event, tuple)
+
     def test_no_number(self) -> None:
         """NaN cannot be passed on; its session is told apart from others."""
         (found,) = salvage(MESSAGE.replace(b"1.0", b"NaN"))
