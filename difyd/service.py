@@ -85,14 +85,13 @@ from difyd.web.debugging import DebuggingRoutes
 from difyd.web.dispatch import Dispatch
 from difyd.web.endpoints import EndpointRoutes
 from difyd.web.health import CHECK, Build, Health
-from difyd.web.hooks import BODY
 from difyd.web.hooks import Hooks as HookCalls
 from difyd.web.management.changes import ChangeRoutes
 from difyd.web.management.extract import ExtractRoute
 from difyd.web.management.lists import ListRoutes
 from difyd.web.metrics import MetricsPage
 from difyd.web.profiling import Profiling
-from difyd.web.routes import BodyLimit, Group, Mount
+from difyd.web.routes import BodyLimit, Group
 from difyd.web.traffic import Traffic
 from difyd.web.uploads import Uploads as Intake
 
@@ -199,7 +198,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
         endpoints, installations, supervisor, invoker, Bodies(bodies.run),
         settings.plugin_session_buffer, settings.plugin_endpoint_max_concurrency,
     )  # fmt: skip
-    mounts = [Mount(b"/e/", hooks, "/e/:hook_id/*path", BODY)] if settings.plugin_endpoint_enabled else []
+    mounts = [hooks.mount()] if settings.plugin_endpoint_enabled else []
     site = make_site(reactor, groups, mounts, traffic, bodies.run, spool)
 
     def end_calls() -> None:

@@ -25,6 +25,8 @@ FRAMING: Final = frozenset(
     )
 )
 """Headers about the connection, which is not the plugin's but ours."""
+HEAD_LIMIT: Final = 1024 * 1024
+"""Bytes of names and values of headers: a plugin may go on sending some for as long as it sends no body."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNFIT: Final = re.compile(r"[\r\n\0]")
 
@@ -60,6 +62,8 @@ class HookAnswer:
     _response: IResponse
     _status: int = field(default=200, init=False)
     _headers: dict[str, str] = field(factory=dict, init=False)
+    _size: int = field(default=0, init=False)
+    """Of the headers."""
     _pieces: list[bytes] = field(factory=list, init=False)
     _begun: bool = field(default=False, init=False)
     started: bool = field(default=False, init=False)
@@ -96,6 +100,9 @@ class HookAnswer:
         for name, value in (found.headers or {}).items():
             if name.lower() not in FRAMING and _TOKEN.fullmatch(name):
                 self._headers.setdefault(name.lower(), _UNFIT.sub(" ", value))
+                self._size += len(name) + len(value)
+        if self._size > HEAD_LIMIT:
+            raise MalformedChunk(f"the headers of the answer have more than {HEAD_LIMIT} bytes")
 
     def _start(self) -> None:
         if not self.started:

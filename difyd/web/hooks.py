@@ -5,6 +5,7 @@ A plain resource, not Klein routes: paths may hold `//`, `%FF`, or end in a slas
 """
 
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from attrs import define, field
@@ -27,12 +28,13 @@ from difyd.store.database.endpoints import Endpoint
 from difyd.web.body import Bodies
 from difyd.web.envelope import JSON, answer
 from difyd.web.outflow import Outflow
-from difyd.web.routes import NO_ROUTE, BodyLimit
+from difyd.web.routes import NO_ROUTE, BodyLimit, Mount
 from difyd.wire.rawhttp import raw_request
 
+PREFIX: Final = b"/e/"
 ACCESS: Final = "endpoint"
 ACTION: Final = "invoke_endpoint"
-METHODS: Final = (b"HEAD", b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS")
+METHODS: Final = frozenset((b"HEAD", b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS"))
 BODY: Final = BodyLimit(10 * 1024 * 1024)
 """A request body (http-api 21); a larger one is 413, not cut."""
 BODYLESS: Final = (204, 304)
@@ -52,7 +54,7 @@ class HookResponse:
         for name, value in headers.items():
             self._request.setHeader(name.encode(), value.encode())
         self._bodyless = self._request.method == b"HEAD" or status in BODYLESS
-        if "content-type" not in headers:
+        if "content-type" not in headers and status not in BODYLESS:
             self._request.setHeader(b"content-type", b"application/octet-stream")
         self._request.write(b"")  # sends the head: a caller may wait for it alone
 
@@ -79,6 +81,10 @@ class Hooks:
 
     isLeaf = True
 
+    def mount(self) -> Mount:
+        """Where they are served."""
+        return Mount(PREFIX, self, METHODS, "/e/:hook_id/*path", BODY)
+
     def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:
         return self
 
@@ -93,13 +99,13 @@ class Hooks:
         return NOT_DONE_YET
 
     async def _serve(self, request: Request) -> None:
-        hook, slash, _ = request.uri.removeprefix(b"/e/").partition(b"?")[0].partition(b"/")
-        if request.method not in METHODS:
+        hook, slash, path = unquote_to_bytes(request.path.removeprefix(PREFIX)).partition(b"/")
+        if not hook:
             _write(request, NO_ROUTE.status, NO_ROUTE.body)
         elif not slash:
             self._redirect(request)
         else:
-            await self._bounded(request, hook.decode(errors="replace"))
+            await self._bounded(request, hook.decode(errors="replace"), slash + path)
 
     def _redirect(self, request: Request) -> None:
         """`/e/<hook>` to `/e/<hook>/`, with its query."""
@@ -107,16 +113,16 @@ class Hooks:
         request.setHeader(b"location", path + b"/" + mark + query)
         _write(request, 301 if request.method == b"GET" else 307, b"")
 
-    async def _bounded(self, request: Request, hook: str) -> None:
+    async def _bounded(self, request: Request, hook: str, path: bytes) -> None:
         if self._running >= self._most:
             raise Overloaded(f"more than {self._most} calls of hooks at once (PLUGIN_ENDPOINT_MAX_CONCURRENCY)")
         self._running += 1
         try:
-            await self._call(request, hook)
+            await self._call(request, hook, path)
         finally:
             self._running -= 1
 
-    async def _call(self, request: Request, hook: str) -> None:
+    async def _call(self, request: Request, hook: str, path: bytes) -> None:
         endpoint = await self._endpoints.by_hook(hook)
         try:
             installed = await self._installations.find(endpoint.tenant, endpoint.plugin_id)
@@ -131,7 +137,7 @@ class Hooks:
         body = await self._bodies.read(request)
         settings = await self._endpoints.settings(endpoint, schema)
         await self._answer(request, endpoint, runtime, {
-            "raw_http_request": _raw(request, hook, body).hex(),
+            "raw_http_request": _raw(request, hook, path, body).hex(),
             "settings": Raw(msgspec.json.encode(settings)),
             "user_id": "",
             "type": ACCESS,
@@ -183,10 +189,10 @@ class PluginInstallationNotFound(BadRequest):
         super().__init__("plugin installation not found")
 
 
-def _raw(request: Request, hook: str, body: bytes) -> bytes:
-    path, mark, query = request.uri.removeprefix(b"/e/").partition(b"?")
+def _raw(request: Request, hook: str, path: bytes, body: bytes) -> bytes:
+    _, mark, query = request.uri.partition(b"?")
     headers = [(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
-    return raw_request(request.method, b"/" + path.partition(b"/")[2], query if mark else None, headers, body, hook)
+    return raw_request(request.method, path, query if mark else None, headers, body, hook)
 
 
 def _write(request: Request, status: int, body: bytes) -> None:

@@ -69,6 +69,7 @@ class Mount:
 
     path: bytes
     resource: IResource
+    methods: frozenset[bytes]
     label: str
     limit: BodyLimit = SMALL
 
@@ -111,7 +112,7 @@ class Routes:
     _of_tenants: dict[bytes, _Methods] = field(factory=dict, init=False)
     """By what follows `/plugin/<tenant>/`."""
     _free: list[tuple[MapAdapter, Mapping[str, Route]]] = field(factory=list, init=False)
-    _mounts: list[tuple[bytes, Route]] = field(factory=list, init=False)
+    _mounts: list[tuple[Mount, Route]] = field(factory=list, init=False)
 
     @classmethod
     def of(cls, groups: Iterable[Group], mounts: Iterable[Mount] = ()) -> Self:
@@ -120,7 +121,7 @@ class Routes:
             routes._add(group)
         for mount in mounts:
             route = Route(mount.label, mount.limit, Group(Klein()), mount=mount)
-            routes._mounts.append((mount.path, route))
+            routes._mounts.append((mount, route))
         return routes
 
     def find(self, method: bytes, path: bytes) -> Found | None:
@@ -129,9 +130,9 @@ class Routes:
 
         A slash at the end makes no difference (http-api 1; the Dify API server follows no redirects). `%2F` is a slash like any other.
         """
-        for prefix, route in self._mounts:
-            if path.startswith(prefix):
-                return route, {}
+        for mount, route in self._mounts:
+            if path.startswith(mount.path):
+                return (route, {}) if method in mount.methods else None
         if len(path) > LONGEST_PATH:
             return None
         if b"%" in path:

@@ -1,8 +1,8 @@
 """
 A request as text, the way plugins get it: hex of HTTP/1.1 bytes (http-api 11.2).
 
-The SDK's parser is strict: one Content-Length that is right, no header names with underscores. Everything else of the caller's request is
-kept, in the canonical form and order that the reference writes.
+The SDK's parser is strict: one Content-Length that is right, one Content-Type, UTF-8, no header names with underscores. Everything else of the
+caller's request is kept, in the canonical form and order that the reference writes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,11 +32,11 @@ WITH_LENGTH: Final = (b"POST", b"PUT")
 
 def target(path: bytes, query: bytes | None) -> bytes:
     """
-    The request target: `path` (percent-encoded, as it came) and `query` (None when there was no `?`), decoded and encoded again.
+    The request target: `path`, which is decoded, and `query` (as it came, None when there was no `?`), encoded again.
 
-    `%2F` becomes `/`, a blank `%20`; query keys are sorted, the values of a key keep their order, `flag` becomes `flag=`.
+    `%2F` has become `/`, a blank is `%20`; query keys are sorted, the values of a key keep their order, `flag` becomes `flag=`.
     """
-    encoded = quote(unquote_to_bytes(path), safe=_KEPT_IN_PATHS).encode()
+    encoded = quote(path, safe=_KEPT_IN_PATHS).encode()
     if query is None:
         return encoded
     pairs = sorted(_pairs(query), key=lambda pair: pair[0])
@@ -61,26 +61,40 @@ def first(headers: Headers, name: bytes) -> bytes:
 
 
 def hook_url(host: bytes, hook: str, path: bytes, headers: Headers) -> bytes:
-    """Where the caller found the hook: what the proxy in front says, else put together from the request. `path` is percent-encoded."""
+    """Where the caller found the hook: what the proxy in front says, else put together from the request. `path` is decoded."""
     given = first(headers, b"dify-hook-url")
     if given:
-        return given
+        return text(given)
     scheme = b"https" if first(headers, b"x-forwarded-proto") == b"https" else b"http"
-    decoded = unquote_to_bytes(path).translate(None, b"\r\n\0")  # a header has one line
-    return b"%b://%b/e/%b%b" % (scheme, host, hook.encode(), decoded)
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        path = target(path, None)
+    return b"%b://%b/e/%b%b" % (scheme, host, hook.encode(), path.translate(None, b"\r\n\0"))  # a header has one line
+
+
+def text(value: bytes) -> bytes:
+    """The value of a header in UTF-8, which is all that the SDK reads; what is none is Latin-1, as in the HTTP of old."""
+    if value.isascii():
+        return value
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").encode()
+    return value
 
 
 def raw_request(method: bytes, path: bytes, query: bytes | None, headers: Headers, body: bytes, hook: str) -> bytes:
     """
-    The bytes of a request to a hook, `path` being what follows `/e/<hook>`.
+    The bytes of a request to a hook, `path` being what follows `/e/<hook>`, decoded.
 
     `headers` are the caller's, in order, with repetitions, names in any case.
     """
-    host = first(headers, b"x-original-host") or first(headers, b"host")
+    host = text(first(headers, b"x-original-host") or first(headers, b"host"))
     lines = [
         b"%b %b HTTP/1.1" % (method, target(path, query)),
         b"Host: " + host,
-        b"User-Agent: " + (first(headers, b"user-agent") or DEFAULT_AGENT),
+        b"User-Agent: " + (text(first(headers, b"user-agent")) or DEFAULT_AGENT),
     ]
     if body or method in WITH_LENGTH:
         lines.append(b"Content-Length: %d" % len(body))
@@ -90,7 +104,10 @@ def raw_request(method: bytes, path: bytes, query: bytes | None, headers: Header
 
 
 def _passed_on(headers: Headers) -> Iterable[tuple[bytes, bytes]]:
+    typed = False
     for name, value in headers:
         low = name.lower()
-        if low not in REMOVED and low not in _OURS and b"_" not in low:
-            yield canonical(name), value
+        if low in REMOVED or low in _OURS or b"_" in low or (typed and low == b"content-type"):
+            continue
+        typed = typed or low == b"content-type"
+        yield canonical(name), text(value)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from difyd.errors import MalformedChunk
-from difyd.invoke.hooks import BadStatus, HookAnswer, IResponse
+from difyd.invoke.hooks import HEAD_LIMIT, BadStatus, HookAnswer, IResponse
 
 
 @implementer(IResponse)
@@ -59,6 +59,13 @@ class HookAnswerTests(SynchronousTestCase):
             }
         )
         self.assertEqual(self.response.head, [(200, {"x-a": "1  X-Evil: 2"})])
+
+    def test_endless_head(self) -> None:
+        """A plugin that sends headers and no body is stopped before they fill the memory."""
+        with self.assertRaises(MalformedChunk):
+            for n in range(3):
+                self.send({"headers": {f"X-{n}": "x" * (HEAD_LIMIT // 2)}})
+        self.assertEqual(self.response.head, [])
 
     def test_bad_chunks(self) -> None:
         """No hex, no status of HTTP, no object."""

@@ -18,7 +18,6 @@ from difyd.invoke.invoker import Invoker
 from difyd.store.database.endpoints import Endpoint
 from difyd.web.body import Bodies
 from difyd.web.hooks import BODY, Hooks
-from difyd.web.routes import Mount
 from tests.invoke.fakes import IDENTIFIER, MemoryCallbacks, MemoryRuntime
 from tests.web.cable import TENANT, Cable, site_of
 
@@ -61,7 +60,7 @@ class HooksTests(SynchronousTestCase):
         self.runtime = self.world.runtime
         invoker = Invoker(self.clock, MemoryCallbacks(), Deadlines(self.clock, 600))
         hooks = Hooks(self.world, self.world, self.world, invoker, Bodies(execute), 10_000, 2)  # type: ignore[arg-type]
-        self.site = site_of(mounts=[Mount(b"/e/", hooks, "/e/:hook_id/*path", BODY)], clock=self.clock)
+        self.site = site_of(mounts=[hooks.mount()], clock=self.clock)
         self.cable = Cable(self.site)
 
     def call(self, method: str = "GET", path: str = f"/e/{HOOK}/a", body: bytes = b"", **headers: str) -> bytes:
@@ -84,6 +83,12 @@ class HooksTests(SynchronousTestCase):
         self.assertTrue(raw.startswith(b"POST //x/?a=1&b=2 HTTP/1.1\r\nHost: h\r\n"), raw)
         self.assertTrue(raw.endswith(b"\r\n\r\nhi"))
 
+    def test_encoded_path(self) -> None:
+        """A path is read decoded, and once: also the hook's id and the slash behind it."""
+        self.call(path=f"/e/%71{HOOK[1:]}%2Fa%252F%FF")
+        raw = bytes.fromhex(self.runtime.request()["data"]["raw_http_request"])
+        self.assertTrue(raw.startswith(b"GET /a%252F%FF HTTP/1.1\r\n"), raw)
+
     def test_answer(self) -> None:
         """Head and bytes are the plugin's, sent as they come."""
         self.call()
@@ -103,6 +108,7 @@ class HooksTests(SynchronousTestCase):
             answer = self.cable.read()
             self.assertTrue(answer.startswith(b"HTTP/1.1 %d " % status), answer)
             self.assertEqual(b"body" in answer, (method, status) == ("GET", 200), answer)
+            self.assertEqual(b"Content-Type" in answer, status == 200, answer)
 
     def test_refusals(self) -> None:
         """Each step has its own refusal (http-api 11.1)."""
@@ -117,8 +123,9 @@ class HooksTests(SynchronousTestCase):
         self.assertEqual(self.refused(self.call()), (404, -404, "plugin not found"))
 
     def test_no_route(self) -> None:
-        """Other methods are no route; a hook without a slash is told where it is."""
-        self.assertIn(b'{"code":"not_found","message":"route not found"}', self.call("PATCH"))
+        """Other methods are no route, nor is no hook at all; a hook without a slash is told where it is."""
+        for method, path in (("PATCH", f"/e/{HOOK}/a"), ("GET", "/e/"), ("GET", "/e//a")):
+            self.assertIn(b'{"code":"not_found","message":"route not found"}', self.call(method, path))
         answer = self.call(path=f"/e/{HOOK}?a=1")
         self.assertTrue(answer.startswith(b"HTTP/1.1 301 "), answer)
         self.assertIn(f"/e/{HOOK}/?a=1".encode(), answer)

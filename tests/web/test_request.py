@@ -73,7 +73,9 @@ class RequestTests(SynchronousTestCase):
         self.answers = Answers()
         self.clock = Clock()
         self.clock.advance(784111777)  # Sun, 06 Nov 1994 08:49:37 GMT
-        self.site = site_of(Group(self.answers.app), mounts=[Mount(b"/broken/", Broken(), "/broken/*path")], clock=self.clock)
+        self.site = site_of(
+            Group(self.answers.app), mounts=[Mount(b"/broken/", Broken(), frozenset((b"GET", b"POST")), "/broken/*path")], clock=self.clock
+        )
         self.cable = Cable(self.site)
 
     def open(self, version: str = "1.1") -> Request:

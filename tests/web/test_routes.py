@@ -29,7 +29,7 @@ class RoutesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.many = Many()
         self.group = Group(self.many.app, limits={"fixed": BodyLimit(7)})
-        self.routes = Routes.of([self.group], [Mount(b"/e/", Resource(), "/e/:hook_id/*path", BodyLimit(9))])
+        self.routes = Routes.of([self.group], [Mount(b"/e/", Resource(), frozenset((b"GET", b"PUT")), "/e/:hook_id/*path", BodyLimit(9))])
 
     def found(self, method: bytes, path: bytes) -> tuple[str, dict[str, str]] | None:
         found = self.routes.find(method, path)
@@ -47,7 +47,7 @@ class RoutesTests(SynchronousTestCase):
                 "/plugin/:tenant_id/management/install/tasks/:task/delete/*identifier",
                 {"tenant": "t", "task": "7", "identifier": "a/b:1@c"},
             ),
-            (b"PATCH", b"/e/hook//%FF" + b"x" * LONGEST_PATH, "/e/:hook_id/*path", {}),
+            (b"PUT", b"/e/hook//%FF" + b"x" * LONGEST_PATH, "/e/:hook_id/*path", {}),
         ):
             self.assertEqual(self.found(method, path), (label, parameters))
 
@@ -77,6 +77,7 @@ class RoutesTests(SynchronousTestCase):
             (b"GET", b"*"),
             (b"GET", b""),
             (b"GET", b"http://h/plugin/t/management/list"),
+            (b"PATCH", b"/e/hook/"),
         ):
             self.assertIsNone(self.found(method, path), path)
 
@@ -91,8 +92,10 @@ class RoutesTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """A route has its group's limit, unless it has one of its own."""
-        sizes = [route[0].limit.size for path in (b"/v2/invoke/dispatch/tool/invoke", b"/e/x") if (route := self.routes.find(b"POST", path))]
-        self.assertEqual(sizes, [7, 9])
+        for method, path, size in ((b"POST", b"/v2/invoke/dispatch/tool/invoke", 7), (b"PUT", b"/e/x", 9)):
+            found = self.routes.find(method, path)
+            assert found is not None
+            self.assertEqual(found[0].limit.size, size)
 
     def test_first_group_first(self) -> None:
         """Groups may have patterns in common; each path belongs to one route."""
