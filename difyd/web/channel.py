@@ -9,6 +9,7 @@ drop the answer together with the connection (RFC 9112 9.6).
 
 # mypy: allow-untyped-calls
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -36,6 +37,8 @@ LINGER: Final = 10.0
 """Seconds that a client has to notice a refusal and to stop sending."""
 LINGER_BYTES: Final = 256 * 1024 * 1024
 _END: Final = b"\r\n\r\n"
+_NO_HEAD: Final = re.compile(rb"(?<!\r)\n|\A[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]")
+"""No head will come of it: a line ends with LF alone, or the first byte is one of TLS or of binary data."""
 
 
 class Channel(HTTPChannel):
@@ -132,6 +135,8 @@ class Channel(HTTPChannel):
         end = held.find(_END, seen)
         if max(end, 0) > HEAD_LIMIT or (end < 0 and len(held) > HEAD_LIMIT):
             self._break_off(431)
+        elif end < 0 and _NO_HEAD.search(held, seen) is not None:
+            self._break_off(400)
         elif end < 0:
             self._head = held if isinstance(held, bytearray) else bytearray(held)
         else:

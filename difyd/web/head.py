@@ -7,6 +7,8 @@ looked at when it is complete. What is accepted and what is refused is the same 
 - a header that goes on in a second line is refused (RFC 9112 5.2 lets a server choose);
 - a length is refused together with a transfer coding, and so is a coding in HTTP/1.0 (6.1: request smuggling);
 - `identity` is no transfer coding any more;
+- HTTP/1.1 needs one Host, and no request may have two (RFC 9112 3.2);
+- a target that is a whole URL, as clients send it to proxies, is taken apart: its path, and its host as Host (3.2.2);
 - a target may hold any byte from 0x80 on: clients send UTF-8 as it is.
 """
 
@@ -22,6 +24,7 @@ MOST_FIELDS: Final = 500
 _NAMES_KEPT: Final = 1000
 
 _START: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/1\.([01])")
+_URL: Final = re.compile(rb"(?i)https?://([^/?]+)(.*)")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
@@ -90,6 +93,11 @@ class HeadReader:
             else:
                 fields[canonical] = [value.strip(b" \t")]
         method, target, minor = start.groups()
+        hosts = fields.get(b"Host")
+        if len(hosts) != 1 if hosts is not None else minor == b"1":
+            raise BadHead
+        if target[:1] != b"/" and (url := _URL.fullmatch(target)) is not None:
+            fields[b"Host"], target = [url[1]], url[2] if url[2][:1] == b"/" else b"/" + url[2]
         return Head(method, target, b"HTTP/1." + minor, fields, _length(fields, minor))
 
     def _canonical(self, name: bytes) -> bytes:

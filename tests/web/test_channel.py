@@ -51,6 +51,14 @@ class Requests(SynchronousTestCase):
         answers = self.cable.read()
         self.assertLess(answers.index(b"first"), answers.index(b"second"))
 
+    def test_no_head(self) -> None:
+        """Who speaks TLS, or ends lines with LF alone, hears so at once, and not after a megabyte."""
+        for start in ([b"\x16\x03\x01\x02\x00"], [b"GET /open HTTP/1.1\nHost: h\n\n"], [b"GET /open HTTP/1.1\r\nHost: h\r\nA: b", b"\n"]):
+            cable = Cable(self.site)
+            self.assertEqual(status(cable.send(*start)), 400)
+        cable = Cable(self.site)
+        self.assertEqual(status(cable.send(*(bytes([byte]) for byte in get("/open")))), 200)
+
     def test_line_end_before_a_request(self) -> None:
         """The superfluous line end that some clients send behind a body is not part of the next request."""
         self.assertEqual(self.cable.send(post(SAY, b"a") + b"\r\n" + post(SAY, b"b")).count(b"HTTP/1.1 200"), 2)

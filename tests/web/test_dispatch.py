@@ -157,7 +157,8 @@ class DispatchTests(SynchronousTestCase):
         self.refused(self.post(body=b"{"), 400, "PluginDaemonBadRequestError")
 
     def without_plugin_id(self) -> bytes:
-        return f"POST /plugin/{TENANT}/dispatch/tool/invoke HTTP/1.1\r\nX-Api-Key: {KEY.decode()}\r\nContent-Length: 1\r\n\r\n{{".encode()
+        head = f"POST /plugin/{TENANT}/dispatch/tool/invoke HTTP/1.1\r\nHost: h\r\nX-Api-Key: {KEY.decode()}\r\nContent-Length: 1\r\n\r\n"
+        return head.encode() + b"{"
 
     def test_client_leaves(self) -> None:
         """The session is closed once; what the plugin writes on goes nowhere."""
