@@ -1,11 +1,17 @@
 """Bytes to a client that may read slowly, without ever making the source wait."""
 
+from collections import deque
+from typing import Final
+
 from attrs import define, field
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from difyd.errors import ClientTooSlow
+
+PORTION: Final = 256 * 1024
+"""Bytes that a socket with room again is handed at once."""
 
 
 @implementer(IPushProducer)
@@ -14,13 +20,13 @@ class Outflow:
     """
     The body of one answer. Whoever reads slowly costs only this answer.
 
-    What cannot be sent waits here and counts against `limit`; what has been handed to the socket, a few hundred kilobytes at most, does not.
+    What cannot be sent waits here and counts against `limit`; what has been handed to the socket, about a portion, does not.
     """
 
     _request: Request
     limit: int
     """Bytes that may wait for the client, `PLUGIN_SESSION_BUFFER`."""
-    _waiting: list[bytes] = field(factory=list, init=False)
+    _waiting: deque[bytes] = field(factory=deque, init=False)
     _size: int = field(default=0, init=False)
     _full: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
@@ -63,14 +69,23 @@ class Outflow:
 
     def resumeProducing(self) -> None:
         self._full = False
-        data, self._waiting, self._size = b"".join(self._waiting), [], 0
-        if data:
-            self._request.write(data)  # which may fill the socket again, and call pauseProducing
+        while self._waiting and not self._full:  # a write may fill the socket, which calls pauseProducing
+            self._request.write(self._portion())
         if self._closing and not self._full:
             self._finish()
 
     def stopProducing(self) -> None:
         self._waiting.clear()  # the client has gone: the handler is cancelled, and that closes the session
+
+    def _portion(self) -> bytes:
+        """The next of what waits, in whole pieces: one, and more as far as they are small."""
+        pieces = [self._waiting.popleft()]
+        size = len(pieces[0])
+        while self._waiting and size + len(self._waiting[0]) <= PORTION:
+            pieces.append(self._waiting.popleft())
+            size += len(pieces[-1])
+        self._size -= size
+        return b"".join(pieces)
 
     def _finish(self) -> None:
         self._request.unregisterProducer()
