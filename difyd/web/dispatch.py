@@ -17,6 +17,7 @@ from difyd.invoke.invoker import Invoker, decode_request
 from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
 from difyd.web.body import Bodies
 from difyd.web.envelope import failure, success
+from difyd.web.params import says_json
 from difyd.web.sse import EventStream
 
 PLUGIN_ID: Final = b"X-Plugin-Id"
@@ -80,6 +81,8 @@ class Dispatch:
         if body is None:
             body = await self._bodies.read(request)
             runtime = await look_up()  # the plugin may have been upgraded meanwhile
+        if not says_json(request):
+            raise BadRequest("the body of a call is JSON: send it with the header Content-Type: application/json")
         called = decode_request(action, body)
         if tenant is None:
             tenant = called.tenant

@@ -219,6 +219,12 @@ def _bind(kind: type[T], given: dict[str, Any], place: str) -> T:
     return kind(**values)
 
 
+def says_json(request: IRequest) -> bool:
+    """Does its head say that the body is JSON?"""
+    kind = request.getHeader(b"Content-Type") or b""
+    return kind == b"application/json" or kind.partition(b";")[0].strip().lower() == b"application/json"
+
+
 def _text(word: bytes) -> str:
     return word.decode("utf-8", "replace")
 
@@ -230,8 +236,7 @@ def _camel(name: str) -> str:
 
 def _members(request: IRequest) -> dict[str, Any]:
     """The members of a JSON body; none when there is no body or it is not JSON (http-api 4)."""
-    kind = request.getHeader(b"content-type") or b""
-    if kind.partition(b";")[0].strip().lower() != b"application/json":
+    if not says_json(request):
         return {}
     body: bytes = request.content.read()
     if not body:

@@ -25,6 +25,7 @@ from tests.web.cable import KEY, TENANT, Cable, site_of
 
 CALL = {"user_id": "u", "data": {"provider": "p", "tool": "t", "tool_parameters": {}, "credentials": {}}}
 TEXT = {"type": "text", "message": {"text": "a"}, "meta": None}
+JSON = {"Content-Type": "application/json"}
 POLL = {"provider": "p", "model": "m", "model_type": "llm", "plugin_state": {"a": 1}}
 
 
@@ -64,7 +65,7 @@ class DispatchTests(SynchronousTestCase):
         self, path: str = "tool/invoke", body: Any = CALL, version: str = "1.1", prefix: str = f"/plugin/{TENANT}", **headers: str
     ) -> bytes:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"Host": "h", "X-Api-Key": KEY.decode(), "X-Plugin-ID": "acme/demo", "Content-Length": str(len(content)), **headers}
+        sent = {"Host": "h", "X-Api-Key": KEY.decode(), "X-Plugin-ID": "acme/demo", "Content-Length": str(len(content)), **JSON, **headers}
         head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in sent.items() if value)
         return self.cable.send(f"POST {prefix}/dispatch/{path} HTTP/{version}\r\n{head}\r\n".encode() + content)
 
@@ -155,6 +156,16 @@ class DispatchTests(SynchronousTestCase):
         self.assertIn("no grapes", self.refused(self.post(body=b"{"), 404, "PluginDaemonInternalServerError"))
         self.world.down = ""
         self.refused(self.post(body=b"{"), 400, "PluginDaemonBadRequestError")
+
+    def test_content_type(self) -> None:
+        """Only JSON is a call (http-api 4), whatever stands in the body; parameters of the type do not matter."""
+        for kind in ("", "text/plain", "application/x-www-form-urlencoded", "application/json5"):
+            told = self.refused(self.post(**{"Content-Type": kind}), 400, "PluginDaemonBadRequestError")
+            self.assertIn("Content-Type: application/json", told)
+        for kind in ("application/json; charset=utf-8", "Application/JSON"):
+            self.post(**{"Content-Type": kind})
+            self.runtime.play(TEXT)
+            self.assertIn(b"200 OK", self.cable.read())
 
     def without_plugin_id(self) -> bytes:
         head = f"POST /plugin/{TENANT}/dispatch/tool/invoke HTTP/1.1\r\nHost: h\r\nX-Api-Key: {KEY.decode()}\r\nContent-Length: 1\r\n\r\n"
