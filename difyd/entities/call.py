@@ -34,7 +34,7 @@ class Call(Struct, frozen=True, eq=False):
     context: Raw = NOTHING
     """A JSON object or null, opaque."""
     traceparent: str = ""
-    """W3C header for the calls that this one causes; "" when the request brought none."""
+    """W3C header for the calls that this one causes; "" where nobody began a trace."""
 
     def __repr__(self) -> str:
         return f"<call {self.session} of {self.identifier.text}: {self.action}>"

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from attrs import define
 from klein import Klein
 from twisted.internet.defer import CancelledError
-from twisted.web.server import Request
+from twisted.web.iweb import IRequest
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
@@ -18,11 +18,12 @@ from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
 from difyd.web.body import Bodies
 from difyd.web.envelope import failure, success
 from difyd.web.params import says_json
+from difyd.web.request import Request
 from difyd.web.sse import EventStream
+from difyd.web.traffic import note_error, trace_of
 
 PLUGIN_ID: Final = b"X-Plugin-Id"
 IDENTIFIER: Final = "X-Plugin-Unique-Identifier"
-TRACE: Final = b"Traceparent"
 
 
 class Installed(Protocol):
@@ -88,7 +89,8 @@ class Dispatch:
             tenant = called.tenant
             if not tenant:
                 raise BadRequest("Key: 'tenant_id' Error:Field validation for 'tenant_id' failed on the 'required' tag: it is missing")
-        trace = (request.getHeader(TRACE) or b"").decode(errors="replace")
+        request.identifier = runtime.identifier.text
+        trace = trace_of(request)
         if action.answer is Answer.LAST:
             last = LastAnswer(action.check)
             try:
@@ -97,6 +99,7 @@ class Dispatch:
             except CancelledError:
                 raise
             except Exception as why:
+                note_error(request, why)
                 return failure(why)  # HTTP 200: Dify looks into the body only then (decision table)
         stream = EventStream(request, self._buffer)
         stream.open()
@@ -105,13 +108,14 @@ class Dispatch:
         except CancelledError:
             raise  # the client has gone, and the session is closed
         except Exception as why:
+            note_error(request, why)
             stream.close(why)
         else:
             stream.close()
         return None
 
 
-def identifier_of(request: Request) -> PluginIdentifier:
+def identifier_of(request: IRequest) -> PluginIdentifier:
     """The plugin that a request below /v2/invoke names. Raises BadRequest, BadIdentifier."""
     header = request.getHeader(IDENTIFIER)
     if not header:

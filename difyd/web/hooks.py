@@ -4,6 +4,8 @@ The public hooks, `/e/<hook>/…`: a request of anybody becomes a call of a plug
 A plain resource, not Klein routes: paths may hold `//`, `%FF`, or end in a slash, and all of that belongs to the plugin.
 """
 
+# mypy: allow-untyped-calls
+
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -14,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from difyd.catalog.endpoints import Endpoints, schema_of
@@ -28,7 +30,9 @@ from difyd.store.database.endpoints import Endpoint
 from difyd.web.body import Bodies
 from difyd.web.envelope import JSON, answer
 from difyd.web.outflow import Outflow
+from difyd.web.request import Request
 from difyd.web.routes import NO_ROUTE, BodyLimit, Mount
+from difyd.web.traffic import note_error, trace_of
 from difyd.wire.rawhttp import raw_request
 
 PREFIX: Final = b"/e/"
@@ -154,8 +158,9 @@ class Hooks:
             access=ACCESS,
             action=ACTION,
             endpoint_id=endpoint.id,
-            traceparent=request.getHeader("traceparent") or "",
+            traceparent=trace_of(request),
         )
+        request.identifier = runtime.identifier.text
         out = Outflow(request, self._buffer)
         answered = HookAnswer(HookResponse(request, out))
         out.open()
@@ -163,7 +168,8 @@ class Hooks:
             await self._invoker.open(call, data, runtime, answered, repeatable=False)
         except CancelledError:
             raise
-        except Exception:
+        except Exception as why:
+            note_error(request, why)
             if answered.started:
                 out.abort()  # half an answer must not look whole
                 return

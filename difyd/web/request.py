@@ -48,6 +48,9 @@ class Request(server.Request):
     """Of the path, by name; there when `route` is."""
     began = 0.0
     trace = ""
+    identifier = ""
+    """Of the plugin that was called, and `error` why the call failed: for the log."""
+    error = ""
     _intake: Intake | None = None
     _limit: "BodyLimit"
 

@@ -4,31 +4,45 @@ import random
 import re
 from pathlib import Path
 from time import time
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
+from difyd.errors import PluginInvokeError
 from difyd.telemetry.metrics import Metrics
 from difyd.web.request import Request
 from difyd.web.waiters import Waiters
 
-_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_SECRET: Final = re.compile(r"(?i)key|token|secret|passw|sign|auth|credential|code")
-"""Names of parameters whose value does not belong into a log: webhooks carry such."""
+_TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_SECRET: Final = re.compile(r"(?i)key|token|secret|passw|pwd|sig|auth|jwt|credential|code|session")
+"""Names of parameters whose value does not belong into a log."""
 _LOGGED: Final = 2048
 """Characters of a path in the log; a client may send a megabyte."""
+_ERROR_LOGGED: Final = 64
+"""Characters of the name of an error, which a plugin may have made up."""
 
 
 def trace_of(request: Request) -> str:
-    """The trace id of a request, 32 hex digits: from its `traceparent`, else made up the first time it is asked for (http-api 18)."""
+    """
+    The `traceparent` of a request, for its log line and for all that it causes (http-api 18).
+
+    Its own, if that is a good one; else made up the first time it is asked for.
+    """
     if not request.trace:
         values = request.requestHeaders.getRawHeaders(b"Traceparent")
-        match = _TRACEPARENT.fullmatch(values[0]) if values else None
-        # not a secret, so the cheap source of chance will do
-        request.trace = match[1].decode() if match else f"{random.getrandbits(128):032x}"
+        if values and _TRACEPARENT.fullmatch(values[0]):
+            request.trace = values[0].decode()
+        else:  # not a secret, so the cheap source of chance will do
+            request.trace = f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01"
     return request.trace
+
+
+def note_error(request: Request, why: Exception) -> None:
+    """Have the log line of a call say why it failed: the HTTP status of most is 200."""
+    request.error = (why.error_type if isinstance(why, PluginInvokeError) else type(why).__name__)[:_ERROR_LOGGED]
 
 
 @define(eq=False)
@@ -85,34 +99,40 @@ class Traffic:
         """
         status = request.code
         user = request.getHeader(b"X-User-Id")
-        self.log.observer(
-            {
-                "log_logger": self.log,
-                "log_level": LogLevel.info if status < 400 else LogLevel.warn if status < 500 else LogLevel.error,
-                "log_namespace": self.log.namespace,
-                "log_source": self,
-                "log_format": "HTTP request",
-                "log_time": time(),
-                "log_caller": _CALLER,
-                "trace": trace_of(request),
-                "tenant": request.parameters.get("tenant", "") if request.route is not None else "",
-                "user": user.decode("utf-8", "replace")[:_LOGGED] if user else "",
-                "method": request.method.decode("latin-1"),
-                "path": _loggable(request.uri[:_LOGGED].decode("latin-1")),
-                "status": status,
-                "latency_ms": int(seconds * 1000),
-                "client_ip": getattr(request.client, "host", ""),
-            }
-        )
+        route = request.route
+        event: dict[str, Any] = {
+            "log_logger": self.log,
+            "log_level": LogLevel.info if status < 400 else LogLevel.warn if status < 500 else LogLevel.error,
+            "log_namespace": self.log.namespace,
+            "log_source": self,
+            "log_format": "HTTP request",
+            "log_time": time(),
+            "log_caller": _CALLER,
+            "trace": trace_of(request)[3:35],
+            "tenant": request.parameters.get("tenant", "") if route is not None else "",
+            "user": user.decode("utf-8", "replace")[:_LOGGED] if user else "",
+            "method": request.method.decode("latin-1"),
+            "path": _loggable(request.uri[:_LOGGED].decode("utf-8", "replace"), route is not None and route.mount is not None),
+            "status": status,
+            "latency_ms": int(seconds * 1000),
+            "client_ip": getattr(request.client, "host", ""),
+        }
+        if request.identifier:
+            event["identifier"] = request.identifier
+        if request.error:
+            event["error"] = request.error
+        self.log.observer(event)
 
 
 _CALLER: Final = f"{Path(__file__).name}:{Traffic._log.__code__.co_firstlineno}"
 
 
-def _loggable(uri: str) -> str:
-    """A path with its query, without values that may be secrets."""
+def _loggable(uri: str, secret: bool) -> str:
+    """A path with its query, without values that may be secrets; all may be where they are meant for a plugin."""
     path, mark, query = uri.partition("?")
     if not mark:
         return path
     named = [parameter.partition("=") for parameter in query.split("&")]
-    return f"{path}?" + "&".join(f"{name}=***" if value and _SECRET.search(name) else name + equals + value for name, equals, value in named)
+    return f"{path}?" + "&".join(
+        f"{name}=***" if value and (secret or _SECRET.search(unquote(name))) else name + equals + value for name, equals, value in named
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import execute
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from difyd.entities.identifier import PluginIdentifier
@@ -20,6 +21,7 @@ from difyd.web.auth import Key
 from difyd.web.body import Bodies
 from difyd.web.dispatch import Dispatch
 from difyd.web.routes import Group
+from difyd.web.traffic import trace_of
 from tests.invoke.fakes import IDENTIFIER, MemoryCallbacks, MemoryRuntime
 from tests.web.cable import KEY, TENANT, Cable, site_of
 
@@ -220,6 +222,30 @@ class DispatchTests(SynchronousTestCase):
         self.refused(self.post(prefix="/v2/invoke", X_Plugin_Unique_Identifier="x"), 400, "PluginUniqueIdentifierError")
         self.refused(self.post(prefix="/v2/invoke"), 400, "PluginDaemonBadRequestError")
         self.assertTrue(self.post("model/polling/check", **named).startswith(b"HTTP/1.1 404 "))  # type: ignore[arg-type]
+
+    def test_log_line(self) -> None:
+        """The line of a call names the plugin, and why the call failed, which its HTTP status does not say."""
+        events: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        self.post()
+        self.runtime.session.error(b'{"error_type":"ValueError","message":"a secret","args":{}}')
+        self.post("model/polling/check", {"data": POLL})
+        self.clock.advance(600)
+        self.post(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        trace = self.runtime.session.call.traceparent
+        self.runtime.play(TEXT)
+        lines = [event for event in events if event["log_format"] == "HTTP request"]
+        self.assertEqual([line["identifier"] for line in lines], [IDENTIFIER.text] * 3)
+        self.assertEqual([line.get("error") for line in lines], ["ValueError", "KilledByTimeout", None])
+        self.assertEqual((trace, lines[2]["trace"]), ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", trace[3:35]))
+        self.assertNotIn("a secret", str(lines))
+
+    def test_trace_of_ours(self) -> None:
+        """A call without a trace has one of ours, in the log and in all that it causes."""
+        self.post()
+        request = self.cable.channel.requests[0]
+        self.assertEqual(self.runtime.session.call.traceparent, trace_of(request))
 
     def test_nothing_but_memory(self) -> None:
         """In the steady state a call makes no thread hop and leaves no timer behind."""

@@ -7,8 +7,10 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.pages import notFound
 
 from difyd.telemetry.metrics import NoMetrics
+from difyd.web.routes import Mount
 from difyd.web.traffic import Traffic, trace_of
 from tests.web.cable import KEY, SAY, TENANT, WAIT, Cable, Parrot, get, guarded, post, site_of
 
@@ -74,6 +76,17 @@ class TrafficTests(SynchronousTestCase):
         self.assertEqual(self.events[0]["path"], "/nowhere?page=1&api_key=***&Token=***&code=***&x=y")
         self.assertNotIn(KEY.decode(), str(self.events))
 
+    def test_encoded_secret(self) -> None:
+        """A name that is percent-encoded is the same name."""
+        self.cable.send(get("/nowhere?%74oken=abc&a=1"))
+        self.assertEqual(self.events[0]["path"], "/nowhere?%74oken=***&a=1")
+
+    def test_hooks(self) -> None:
+        """What is meant for a plugin may be secret whatever its name: of the query of a hook the names are logged."""
+        mount = Mount(b"/e/", notFound(), frozenset((b"GET",)), "/e/:hook_id/*path")
+        Cable(site_of(mounts=[mount], traffic=self.traffic)).send(get("/e/h/a?state=abc&x=1&flag&y="))
+        self.assertEqual(self.events[0]["path"], "/e/h/a?state=***&x=***&flag&y=")
+
     def test_long_and_odd(self) -> None:
         """A path of a megabyte does not become a line of a megabyte, and bytes that are no text do not cost the line."""
         self.cable.send(get("/nowhere?" + "key" * 200_000, "X-User-ID: \xff"))
@@ -106,7 +119,7 @@ class TrafficTests(SynchronousTestCase):
 
     def test_trace(self) -> None:
         """A broken traceparent is replaced by an id of ours, which stays the same for the request (http-api 18)."""
-        for header in ("garbage", f"01-{TRACE}-00f067aa0ba902b7-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01", "00-0-0-0"):
+        for header in ("garbage", f"01-{TRACE}-00f067aa0ba902b7-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01", f"00-{TRACE}-{'0' * 16}-01"):
             self.cable.send(get("/nowhere", f"traceparent: {header}"))
         traces = [event["trace"] for event in self.events]
         self.assertEqual(len(set(traces)), 4)
@@ -114,3 +127,4 @@ class TrafficTests(SynchronousTestCase):
         self.cable.send(post(WAIT))
         request = self.cable.channel.requests[0]
         self.assertEqual(trace_of(request), trace_of(request))
+        self.assertRegex(trace_of(request), "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$")
