@@ -29,7 +29,7 @@ class Profiling:
 
     app = Klein()
 
-    @app.route("/debug/pprof", methods=["GET"])
+    @app.route("/debug/pprof/", methods=["GET"])
     async def index(self, request: Request) -> bytes:
         return _text(request, INDEX)
 

@@ -23,6 +23,8 @@ from difyd.web.envelope import Answer, TooLarge, answer
 MIB: Final = 1024 * 1024
 LONGEST_PATH: Final = 8192
 """No route of ours is longer, and taking a megabyte apart would take a while; what is mounted takes any."""
+_SPELLED: Final = {"tenant": ":tenant_id", "task": ":id", "asset": ":id", "plugin": "*identifier"}
+"""Parameters that the reference's router knows by another name."""
 NO_ROUTE: Final = Answer(404, b'{"code":"not_found","message":"route not found"}')
 """For unknown paths and for known ones with another method, whoever asks (http-api 1)."""
 
@@ -204,5 +206,4 @@ def _handler(app: Klein, endpoint: str) -> Callable[..., Any]:
 
 def _label(rule: Rule) -> str:
     """The pattern in the spelling of the reference's router (configuration 7)."""
-    label = re.sub(r"<path:(\w+)>", r"*\1", rule.rule)
-    return re.sub(r"<(?:\w+:)?(\w+)>", r":\1", label).replace(":tenant", ":tenant_id")
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda name: _SPELLED.get(name[1], f":{name[1]}"), rule.rule)

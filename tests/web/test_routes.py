@@ -19,7 +19,7 @@ class Many:
     @app.route("/plugin/<tenant>/management/tools", methods=["GET"])
     @app.route("/plugin/<tenant>/management/<category>/list", methods=["GET"], endpoint="category")
     @app.route("/plugin/<tenant>/management/install/tasks/<task>", methods=["GET"], endpoint="task")
-    @app.route("/plugin/<tenant>/management/install/tasks/<task>/delete/<path:identifier>", methods=["POST"], endpoint="entry")
+    @app.route("/plugin/<tenant>/management/install/tasks/<task>/delete/<path:plugin>", methods=["POST"], endpoint="entry")
     @app.route("/plugin/<tenant>/extract-asset/", methods=["GET"], endpoint="slash")
     @app.route("/v2/invoke/dispatch/tool/invoke", methods=["POST"], endpoint="fixed")
     async def all(self, request: Request, **parameters: str) -> None: ...
@@ -44,8 +44,8 @@ class RoutesTests(SynchronousTestCase):
             (
                 b"POST",
                 b"/plugin/t/management/install/tasks/7/delete/a/b:1@c",
-                "/plugin/:tenant_id/management/install/tasks/:task/delete/*identifier",
-                {"tenant": "t", "task": "7", "identifier": "a/b:1@c"},
+                "/plugin/:tenant_id/management/install/tasks/:id/delete/*identifier",
+                {"tenant": "t", "task": "7", "plugin": "a/b:1@c"},
             ),
             (b"PUT", b"/e/hook//%FF" + b"x" * LONGEST_PATH, "/e/:hook_id/*path", {}),
         ):
