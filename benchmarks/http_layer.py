@@ -74,7 +74,7 @@ def serve(name: str) -> None:
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     if name == "ours":
         traffic = Traffic(NoMetrics())
-        site: server.Site = make_site(reactor, [Group(Ours().app, Key("X-Api-Key", KEY.encode()))], [], traffic, execute, Path("/nonexistent"))
+        site: server.Site = make_site(reactor, [Group(Ours(), Key("X-Api-Key", KEY.encode()))], [], traffic, execute, Path("/nonexistent"))
     else:
         site = server.Site(Theirs().app.resource())
     stdio.StandardIO(UntilEnd())

@@ -184,8 +184,8 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
     dispatch = Dispatch(installations, supervisor, invoker, Bodies(bodies.run), settings.plugin_session_buffer)
     endpoints = Endpoints(reactor, store.database, installations, Secrets(inner_api), zone)
     groups = [
-        Group(health.app, open_to_the_end=True),
-        Group(dispatch.app, key, BodyLimit(settings.max_dispatch_body_size)),
+        Group(health, open_to_the_end=True),
+        Group(dispatch, key, BodyLimit(settings.max_dispatch_body_size)),
         changes.group(key),
         EndpointRoutes(endpoints).group(key),
         ListRoutes(Listings(store.database, declarations), contents).group(key),
@@ -333,11 +333,11 @@ def optional_groups(reactor: Any, settings: Settings, key: Key, metrics: Metrics
         from difyd.telemetry.prometheus import CONTENT_TYPE, PrometheusMetrics
 
         assert isinstance(metrics, PrometheusMetrics)
-        groups.append(Group(MetricsPage(metrics.page, CONTENT_TYPE, threads.run).app, open_to_the_end=True))
+        groups.append(Group(MetricsPage(metrics.page, CONTENT_TYPE, threads.run), open_to_the_end=True))
     if settings.pprof_enabled:
-        groups.append(Group(Profiling(reactor).app, key))
+        groups.append(Group(Profiling(reactor), key))
     if settings.admin_api_enabled:
-        groups.append(Group(Admin().app, Key("X-Admin-Api-Key", settings.admin_api_key.encode()), always_ok=True))
+        groups.append(Group(Admin(), Key("X-Admin-Api-Key", settings.admin_api_key.encode()), always_ok=True))
     return groups
 
 

@@ -26,7 +26,7 @@ class AssetRoutes:
     app = Klein()
 
     def group(self, key: Key) -> Group:
-        return Group(self.app, key)
+        return Group(self, key)
 
     @app.route("/plugin/<tenant>/asset/<path:asset>", methods=["GET"])
     async def icon(self, request: Request, tenant: str, asset: str) -> bytes:

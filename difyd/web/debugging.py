@@ -20,7 +20,7 @@ class DebuggingRoutes:
     app = Klein()
 
     def group(self, key: Key) -> Group:
-        return Group(self.app, key, always_ok=True)
+        return Group(self, key, always_ok=True)
 
     @app.route("/plugin/<tenant>/debugging/key", methods=["POST"])
     async def key(self, request: Request, tenant: str) -> bytes:

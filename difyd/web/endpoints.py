@@ -58,7 +58,7 @@ class EndpointRoutes:
     app = Klein()
 
     def group(self, key: Key) -> Group:
-        return Group(self.app, key, SETTINGS, always_ok=True)
+        return Group(self, key, SETTINGS, always_ok=True)
 
     @app.route("/plugin/<tenant>/endpoint/setup", methods=["POST"])
     async def set_up(self, request: Request, tenant: str) -> bytes:

@@ -8,7 +8,7 @@ variable, or with none but the tenant (nearly all), are found in a dictionary ma
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import unquote_to_bytes
 
 from attrs import define, field, frozen
@@ -47,6 +47,19 @@ SMALL: Final = BodyLimit(MIB)
 """For bodies that are bound to fields: they stay in memory."""
 
 
+class Part(Protocol):
+    """Has handlers, which are declared on its class."""
+
+    @property
+    def app(self) -> Klein: ...
+
+
+class Unrouted:
+    """Of what is mounted: a part without routes."""
+
+    app = Klein()
+
+
 @define(eq=False)
 class Group:
     """
@@ -55,7 +68,7 @@ class Group:
     `limits` names, by endpoint (the handler's function name, unless it was declared otherwise), the routes whose limit differs from `limit`.
     """
 
-    app: Klein
+    part: Part
     key: Key | None = None
     limit: BodyLimit = SMALL
     limits: Mapping[str, BodyLimit] = field(factory=dict)
@@ -88,7 +101,7 @@ class Route:
     """Its pattern as metrics show it: `/plugin/:tenant_id/dispatch/tool/invoke`."""
     limit: BodyLimit
     group: Group
-    """Of a mounted resource one without routes."""
+    """Of a mounted resource one without handlers."""
     handler: Callable[..., Any] = _unserved
     """The function that was declared on Klein, bound to its part; takes the request and the parameters of the path."""
     mount: Mount | None = None
@@ -122,7 +135,7 @@ class Routes:
         for group in groups:
             routes._add(group)
         for mount in mounts:
-            route = Route(mount.label, mount.limit, Group(Klein()), mount=mount)
+            route = Route(mount.label, mount.limit, Group(Unrouted()), mount=mount)
             routes._mounts.append((mount, route))
         return routes
 
@@ -174,8 +187,9 @@ class Routes:
 
     def _add(self, group: Group) -> None:
         free: dict[str, Route] = {}
-        for rule in group.app.url_map.iter_rules():
-            route = Route(_label(rule), group.limits.get(rule.endpoint, group.limit), group, _handler(group.app, rule.endpoint))
+        app = group.part.app
+        for rule in app.url_map.iter_rules():
+            route = Route(_label(rule), group.limits.get(rule.endpoint, group.limit), group, _handler(group.part, rule.endpoint))
             pattern = rule.rule.rstrip("/")
             _, tenant, suffix = pattern.partition("/plugin/<tenant>/")
             if "<" not in pattern:
@@ -188,20 +202,19 @@ class Routes:
             for method in rule.methods or ():
                 table.setdefault(path.encode(), {})[method.encode()] = route
         if free:
-            group.app.url_map.merge_slashes = False
-            group.app.url_map.strict_slashes = False
-            self._free.append((group.app.url_map.bind(""), free))
+            app.url_map.merge_slashes = False
+            app.url_map.strict_slashes = False
+            self._free.append((app.url_map.bind(""), free))
 
 
-def _handler(app: Klein, endpoint: str) -> Callable[..., Any]:
+def _handler(part: Part, endpoint: str) -> Callable[..., Any]:
     """
-    The function behind an endpoint, without Klein's own wrapping.
+    The method behind an endpoint, without Klein's own wrapping.
 
     `execute_endpoint` calls it through four functions, and makes a Deferred of its coroutine that ours would only wait for: 10 µs a call.
     """
-    function = app.endpoints[endpoint].__wrapped__  # type: ignore[attr-defined]  # one level: a decorator of ours stays
-    owner = app._instance  # there is no public name for what an app is bound to
-    return function if owner is None else partial(function, owner)
+    function = part.app.endpoints[endpoint].__wrapped__  # type: ignore[attr-defined]  # one level: a decorator of ours stays
+    return partial(function, part)
 
 
 def _label(rule: Rule) -> str:

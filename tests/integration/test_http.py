@@ -48,8 +48,8 @@ class OnSockets(TestCase):
         directory = Path(self.mktemp())
         directory.mkdir()
         site = site_of(
-            guarded(self.parrot.app, limit=BodyLimit(64 * MIB)),
-            Group(self.endless.app),
+            guarded(self.parrot, limit=BodyLimit(64 * MIB)),
+            Group(self.endless),
             clock=reactor,
             in_thread=lambda *call, **more: deferToThreadPool(reactor, pool, *call, **more),
             directory=directory,

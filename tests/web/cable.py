@@ -25,7 +25,7 @@ from difyd.web.auth import Key
 from difyd.web.body import InThread
 from difyd.web.channel import Channel
 from difyd.web.request import Request
-from difyd.web.routes import BodyLimit, Group, Mount
+from difyd.web.routes import BodyLimit, Group, Mount, Part
 from difyd.web.site import Site
 from difyd.web.traffic import Traffic
 
@@ -140,8 +140,8 @@ def site_of(
     return make_site(clock, groups, mounts, traffic or Traffic(metrics or NoMetrics()), in_thread, directory, clock.seconds)
 
 
-def guarded(app: Klein, **more: Any) -> Group:
-    return Group(app, **{"key": Key("X-Api-Key", KEY), "limit": BodyLimit(LIMIT), **more})
+def guarded(part: Part, **more: Any) -> Group:
+    return Group(part, **{"key": Key("X-Api-Key", KEY), "limit": BodyLimit(LIMIT), **more})
 
 
 def post(path: str, body: bytes = b"", *fields: str, key: bytes | None = KEY, version: str = "1.1") -> bytes:

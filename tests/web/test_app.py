@@ -58,7 +58,7 @@ class ListenerTests(SynchronousTestCase):
         self.traffic = Traffic(NoMetrics())
         self.endpoint = Endpoint()
         self.ended = 0
-        self.site = site_of(guarded(self.parrot.app), clock=self.clock, traffic=self.traffic, directory=self.directory)
+        self.site = site_of(guarded(self.parrot), clock=self.clock, traffic=self.traffic, directory=self.directory)
         self.listener = Listener(self.clock, self.endpoint, self.site, self.traffic, GRACE, self.end_calls)
 
     def end_calls(self) -> None:

@@ -13,7 +13,7 @@ HEADER = st.binary(max_size=40).filter(lambda value: not set(value) & set(b"\0\r
 class KeyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.parrot = Parrot()
-        self.cable = Cable(site_of(guarded(self.parrot.app)))
+        self.cable = Cable(site_of(guarded(self.parrot)))
 
     @given(HEADER)
     def test_other_keys(self, key: bytes) -> None:

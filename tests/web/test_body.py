@@ -107,7 +107,7 @@ class Spooled(SynchronousTestCase):
         self.directory.mkdir()
         self.threads = Threads()
         self.parrot = Parrot()
-        site = site_of(guarded(self.parrot.app, limit=BodyLimit(10 * IN_MEMORY)), in_thread=self.threads.run, directory=self.directory)
+        site = site_of(guarded(self.parrot, limit=BodyLimit(10 * IN_MEMORY)), in_thread=self.threads.run, directory=self.directory)
         self.cable = Cable(site)
 
     def test_large_body(self) -> None:

@@ -19,14 +19,14 @@ class Requests(SynchronousTestCase):
     def setUp(self) -> None:
         self.parrot = Parrot()
         self.clock = Clock()
-        self.site = site_of(guarded(self.parrot.app), clock=self.clock)
+        self.site = site_of(guarded(self.parrot), clock=self.clock)
         self.cable = Cable(self.site)
 
     @given(st.lists(st.binary(max_size=40), min_size=1, max_size=4), st.data())
     def test_any_segmentation(self, bodies: list[bytes], data: st.DataObject) -> None:
         """Requests come out as they went in, wherever the stream was cut, with lengths and in chunks."""
         parrot = Parrot()
-        cable = Cable(site_of(guarded(parrot.app)))
+        cable = Cable(site_of(guarded(parrot)))
         stream = b""
         for body in bodies:
             if data.draw(st.booleans()):
@@ -111,7 +111,7 @@ class Malformed(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.parrot = Parrot()
-        self.cable = Cable(site_of(guarded(self.parrot.app), clock=self.clock))
+        self.cable = Cable(site_of(guarded(self.parrot), clock=self.clock))
 
     def test_no_http(self) -> None:
         """What is no HTTP is answered with 400, then the connection is closed for writing and nothing is read any more."""
@@ -142,7 +142,7 @@ class Refusals(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.parrot = Parrot()
-        self.site = site_of(guarded(self.parrot.app), clock=self.clock)
+        self.site = site_of(guarded(self.parrot), clock=self.clock)
         self.cable = Cable(self.site)
 
     def refused(self, request: bytes) -> int:

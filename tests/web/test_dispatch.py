@@ -61,7 +61,7 @@ class DispatchTests(SynchronousTestCase):
         self.runtime = self.world.runtime
         invoker = Invoker(self.clock, self.callbacks, Deadlines(self.clock, 600))
         dispatch = Dispatch(self.world, self.world, invoker, Bodies(execute), 10_000)
-        self.cable = Cable(site_of(Group(dispatch.app, Key("X-Api-Key", KEY)), clock=self.clock))
+        self.cable = Cable(site_of(Group(dispatch, Key("X-Api-Key", KEY)), clock=self.clock))
 
     def post(
         self, path: str = "tool/invoke", body: Any = CALL, version: str = "1.1", prefix: str = f"/plugin/{TENANT}", **headers: str

@@ -107,7 +107,7 @@ class FrontTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.handlers = Handlers()
-        self.cable = Cable(site_of(Group(self.handlers.app)))
+        self.cable = Cable(site_of(Group(self.handlers)))
 
     def test_bytes(self) -> None:
         """What a handler returns is the whole body, JSON unless it says otherwise, with its length."""
@@ -155,12 +155,12 @@ class FrontTests(SynchronousTestCase):
 
     def test_errors_of_management(self) -> None:
         """In groups whose clients look at the body only after a 200, errors have that status, except what does not bind (http-api 13)."""
-        cable = Cable(site_of(Group(self.handlers.app, always_ok=True)))
+        cable = Cable(site_of(Group(self.handlers, always_ok=True)))
         self.assertEqual([status(cable.send(get(path))) for path in ("/bad", "/unbound", "/missing")], [200, 400, 200])
 
     def test_bugs(self) -> None:
         """What is no error of ours is a logged, neutral 500 everywhere."""
-        for cable in (self.cable, Cable(site_of(Group(self.handlers.app, always_ok=True)))):
+        for cable in (self.cable, Cable(site_of(Group(self.handlers, always_ok=True)))):
             code, _, body = parts(cable.send(get("/bug")))
             self.assertEqual((code, b"inside" in body), (500, False))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
@@ -181,7 +181,7 @@ class OnTwisted(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.handlers = Handlers()
-        self.client = treq.testing.StubTreq(Front(Routes.of([Group(self.handlers.app)]), Traffic(NoMetrics())))
+        self.client = treq.testing.StubTreq(Front(Routes.of([Group(self.handlers)]), Traffic(NoMetrics())))
 
     def test_answers(self) -> None:
         """Answers, errors and unknown routes are the same there."""
@@ -205,7 +205,7 @@ class Draining(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """New calls are refused with 503 in an envelope; one that is open goes on."""
-        cable, other = (Cable(site_of(Group(self.handlers.app), traffic=self.traffic)) for _ in range(2))
+        cable, other = (Cable(site_of(Group(self.handlers), traffic=self.traffic)) for _ in range(2))
         cable.send(get("/wait"))
         self.traffic.close()
         code, _, body = parts(other.send(post("/echo", b"x")))
@@ -215,6 +215,6 @@ class Draining(SynchronousTestCase):
 
     def test_open_to_the_end(self) -> None:
         """Health and metrics answer until the port is closed."""
-        cable = Cable(site_of(Group(self.handlers.app, open_to_the_end=True), traffic=self.traffic))
+        cable = Cable(site_of(Group(self.handlers, open_to_the_end=True), traffic=self.traffic))
         self.traffic.close()
         self.assertEqual(status(cable.send(get("/bytes"))), 200)

@@ -20,7 +20,7 @@ class HealthTests(SynchronousTestCase):
         checks = {name: lambda name=name: self.good[name] for name in self.good}
         build = Build("0.6.10", "2026-08-21T08:40:02+0000", "local")
         self.health = Health(build, self.traffic, 10_000, lambda: self.busy, lambda: 2, checks)
-        self.site = site_of(guarded(Parrot().app), Group(self.health.app, open_to_the_end=True), traffic=self.traffic)
+        self.site = site_of(guarded(Parrot()), Group(self.health, open_to_the_end=True), traffic=self.traffic)
         self.cable = Cable(self.site)
 
     def ask(self, path: str) -> tuple[int, dict[str, Any]]:

@@ -12,7 +12,7 @@ class MetricsPageTests(SynchronousTestCase):
         """Made on a thread, in Prometheus' own type, with and without the slash."""
         threads = Threads()
         page = MetricsPage(lambda: b"active_sessions_total 3\n", "text/plain; version=0.0.4", threads.run)
-        cable = Cable(site_of(Group(page.app)))
+        cable = Cable(site_of(Group(page)))
         for path in ("/metrics/", "/metrics"):
             cable.send(get(path))
             threads.work()

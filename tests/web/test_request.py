@@ -74,7 +74,7 @@ class RequestTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(784111777)  # Sun, 06 Nov 1994 08:49:37 GMT
         self.site = site_of(
-            Group(self.answers.app), mounts=[Mount(b"/broken/", Broken(), frozenset((b"GET", b"POST")), "/broken/*path")], clock=self.clock
+            Group(self.answers), mounts=[Mount(b"/broken/", Broken(), frozenset((b"GET", b"POST")), "/broken/*path")], clock=self.clock
         )
         self.cable = Cable(self.site)
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from difyd.web.request import Request
-from difyd.web.routes import LONGEST_PATH, BodyLimit, Group, Mount, Routes
+from difyd.web.routes import LONGEST_PATH, BodyLimit, Group, Mount, Routes, Unrouted
 
 
 class Many:
@@ -28,7 +28,7 @@ class Many:
 class RoutesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.many = Many()
-        self.group = Group(self.many.app, limits={"fixed": BodyLimit(7)})
+        self.group = Group(self.many, limits={"fixed": BodyLimit(7)})
         self.routes = Routes.of([self.group], [Mount(b"/e/", Resource(), frozenset((b"GET", b"PUT")), "/e/:hook_id/*path", BodyLimit(9))])
 
     def found(self, method: bytes, path: bytes) -> tuple[str, dict[str, str]] | None:
@@ -99,5 +99,5 @@ class RoutesTests(SynchronousTestCase):
 
     def test_first_group_first(self) -> None:
         """Groups may have patterns in common; each path belongs to one route."""
-        both = Routes.of([Group(Klein()), self.group])
+        both = Routes.of([Group(Unrouted()), self.group])
         self.assertIsNotNone(both.find(b"GET", b"/plugin/t/management/install/tasks/7"))

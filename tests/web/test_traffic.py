@@ -36,7 +36,7 @@ class TrafficTests(SynchronousTestCase):
         self.traffic = Traffic(self.metrics, quiet=frozenset((b"/open",)))
         globalLogPublisher.addObserver(self.observe)
         self.addCleanup(globalLogPublisher.removeObserver, self.observe)
-        self.cable = Cable(site_of(guarded(self.parrot.app), traffic=self.traffic, clock=self.clock))
+        self.cable = Cable(site_of(guarded(self.parrot), traffic=self.traffic, clock=self.clock))
 
     def observe(self, event: dict[str, Any]) -> None:
         if event["log_namespace"] == "difyd.web.traffic.Traffic":

@@ -60,7 +60,7 @@ class ChangeRoutes:
 
     def group(self, key: Key) -> Group:
         """The uploads take bodies as large as their files may be, and refuse more in an answer that clients read."""
-        return Group(self.app, key, limit=SMALL, limits=self._limits(), always_ok=True)
+        return Group(self, key, limit=SMALL, limits=self._limits(), always_ok=True)
 
     def _limits(self) -> Mapping[str, BodyLimit]:
         sizes = {"upload_package": self._largest_package, "upload_bundle": self._largest_bundle}

@@ -19,7 +19,7 @@ class ExtractRoute:
     app = Klein()
 
     def group(self, key: Key) -> Group:
-        return Group(self.app, key)
+        return Group(self, key)
 
     @app.route("/v2/invoke/extract", methods=["GET"])
     async def extract(self, request: Request) -> bytes:

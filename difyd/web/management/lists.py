@@ -95,7 +95,7 @@ class ListRoutes:
     app = Klein()
 
     def group(self, key: Key) -> Group:
-        return Group(self.app, key, always_ok=True)
+        return Group(self, key, always_ok=True)
 
     # installations
 
