@@ -35,10 +35,10 @@ class IResponse(Interface):
     """Towards the caller of the hook."""
 
     def start(status: int, headers: dict[str, str]) -> None:
-        """The head; exactly once, before any bytes."""
+        """The head; exactly once, before any bytes. It goes out with the first write, or at the end."""
 
     def write(data: bytes) -> None:
-        """Bytes of the body. Raises ClientTooSlow."""
+        """Bytes of the body, perhaps none. Raises ClientTooSlow."""
 
 
 class _Chunk(Struct, frozen=True):
@@ -67,7 +67,7 @@ class HookAnswer:
     _pieces: list[bytes] = field(factory=list, init=False)
     _begun: bool = field(default=False, init=False)
     started: bool = field(default=False, init=False)
-    """Has the head been sent?"""
+    """Has the answer begun?"""
 
     def chunk(self, data: Raw) -> None:
         try:
@@ -82,15 +82,19 @@ class HookAnswer:
             self._pieces.append(piece)
 
     def flush(self) -> None:
-        if self._begun:
+        if not self._begun:
+            return
+        pieces, self._pieces = b"".join(self._pieces), []
+        if not self.started:
             self._start()
-            pieces, self._pieces = b"".join(self._pieces), []
-            if pieces:
-                self._response.write(pieces)
+            self._response.write(pieces)  # also when there are none: a caller may wait for the head alone
+        elif pieces:
+            self._response.write(pieces)
 
     def end(self) -> None:
         """The plugin has ended, perhaps without a body."""
-        self._start()
+        if not self.started:
+            self._start()
 
     def _add_to_head(self, found: _Chunk) -> None:
         if found.status is not None:
@@ -105,9 +109,8 @@ class HookAnswer:
             raise MalformedChunk(f"the headers of the answer have more than {HEAD_LIMIT} bytes")
 
     def _start(self) -> None:
-        if not self.started:
-            self.started = True
-            self._response.start(self._status, self._headers)
+        self.started = True
+        self._response.start(self._status, self._headers)
 
 
 class BadStatus(InternalError):

@@ -14,6 +14,7 @@ from attrs import define, field
 from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
+from twisted.web.http import NO_BODY_CODES
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
@@ -41,7 +42,6 @@ ACTION: Final = "invoke_endpoint"
 METHODS: Final = frozenset((b"HEAD", b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS"))
 BODY: Final = BodyLimit(10 * 1024 * 1024)
 """A request body (http-api 21); a larger one is 413, not cut."""
-BODYLESS: Final = (204, 304)
 
 
 @implementer(IResponse)
@@ -51,20 +51,16 @@ class HookResponse:
 
     _request: Request
     _out: Outflow
-    _bodyless: bool = field(default=False, init=False)
 
     def start(self, status: int, headers: dict[str, str]) -> None:
         self._request.setResponseCode(status)
         for name, value in headers.items():
             self._request.setHeader(name.encode(), value.encode())
-        self._bodyless = self._request.method == b"HEAD" or status in BODYLESS
-        if "content-type" not in headers and status not in BODYLESS:
+        if "content-type" not in headers and status not in NO_BODY_CODES:
             self._request.setHeader(b"content-type", b"application/octet-stream")
-        self._request.write(b"")  # sends the head: a caller may wait for it alone
 
     def write(self, data: bytes) -> None:
-        if not self._bodyless:
-            self._out.write(data)
+        self._out.write(data)
 
 
 @implementer(IResource)

@@ -100,6 +100,19 @@ class HooksTests(SynchronousTestCase):
         self.runtime.play({"result": b"two".hex()})
         self.assertEqual(self.cable.read(), b"3\r\ntwo\r\n0\r\n\r\n")
 
+    def test_head_alone(self) -> None:
+        """An empty first piece sends the head, for a caller may wait for it; an answer of nothing else says that it is empty."""
+        self.call()
+        self.runtime.play({"status": 202, "result": ""}, end=False)
+        self.assertTrue(self.cable.read().startswith(b"HTTP/1.1 202 "))
+        self.runtime.play({"result": b"late".hex()})
+        self.assertEqual(self.cable.read(), b"4\r\nlate\r\n0\r\n\r\n")
+        self.call()
+        self.runtime.play({"status": 404})
+        head, _, body = self.cable.read().partition(b"\r\n\r\n")
+        self.assertIn(b"Content-Length: 0", head)
+        self.assertEqual(body, b"")
+
     def test_without_body(self) -> None:
         """HEAD, 204 and 304 have none, and the connection goes on."""
         for method, status in (("HEAD", 200), ("GET", 204), ("GET", 304), ("GET", 200)):
