@@ -62,7 +62,7 @@ class Session:
     def watch(self, clock: IReactorTime, seconds: float) -> None:
         """From now on, end the call when its plugin is silent for that long."""
         self._patience = seconds
-        self._alarm = clock.callLater(seconds, self._fail, KilledByTimeout())
+        self._alarm = clock.callLater(seconds, self._out_of_time, "was silent in", seconds, "PLUGIN_IDLE_EXECUTION_TIMEOUT")
 
     def close(self) -> None:
         """The owner is done with the call, however it ended: the channel forgets it, and what it asked of Dify is cancelled."""
@@ -83,14 +83,19 @@ class Session:
 
     def expire(self, seconds: float) -> None:
         """The call has taken `seconds`, which is all that it has."""
+        self._out_of_time("did not end", seconds, "PLUGIN_MAX_EXECUTION_TIMEOUT")
+
+    def _out_of_time(self, what: str, seconds: float, setting: str) -> None:
         if not self._over:
             self.log.warn(
-                "{identifier} did not end its answer to {action} within {seconds} s; PLUGIN_MAX_EXECUTION_TIMEOUT sets the limit",
+                "{identifier} {what} its answer to {action} for {seconds} s; {setting} sets the limit",
                 identifier=self.call.identifier.text,
+                what=what,
                 action=self.call.action,
                 session=self.id,
                 tenant=self.call.tenant,
                 seconds=seconds,
+                setting=setting,
             )
             self._fail(KilledByTimeout())
 
@@ -105,8 +110,7 @@ class Session:
     def flush(self) -> None:
         if self._over:
             return
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.reset(self._patience)
+        self._heard()
         try:
             self._answer.flush()
         except DaemonError as why:
@@ -129,6 +133,7 @@ class Session:
     def invoke(self, data: bytes) -> None:
         if self._over:
             return
+        self._heard()
         if self._channel is None:
             self._early.append(data)
             return
@@ -140,6 +145,11 @@ class Session:
     def refuse(self, invocation: str, reason: str) -> None:
         if not self._over and self._channel is not None:
             self._callbacks.refuse(self.call, self._channel, invocation, reason)
+
+    def _heard(self) -> None:
+        """The plugin is not silent."""
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.reset(self._patience)
 
     def _fail(self, reason: DaemonError) -> None:
         """What was written before the failure is delivered before it."""

@@ -54,7 +54,10 @@ class Calls:
     """Plugin calls and runtimes"""
 
     plugin_max_execution_timeout: int = positive(
-        600, "limit of one call, from request to end (`killed by timeout`); also how long a retired plugin may finish its calls", unit="s"
+        600,
+        "limit of one call, from request to end (`killed by timeout`); also how long a retired plugin may finish its calls. "
+        "`PLUGIN_DAEMON_TIMEOUT` of Dify should be longer: a client that gives up first has no reason to show",
+        unit="s",
     )
     plugin_idle_execution_timeout: int = integer(0, "longest silence of a plugin within one call; 0: no such limit", unit="s")
     plugin_session_buffer: int = positive(

@@ -165,6 +165,8 @@ class InvokerTests(SynchronousTestCase):
         for _ in range(3):
             self.clock.advance(29)
             self.runtime.play(TEXT, end=False)
+            self.clock.advance(29)
+            self.runtime.session.invoke(b"{}")
         self.assertNoResult(called)
         self.clock.advance(30)
         self.failureResultOf(called, KilledByTimeout)
