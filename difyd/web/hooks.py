@@ -23,7 +23,7 @@ from zope.interface import implementer
 from difyd.catalog.endpoints import Endpoints, schema_of
 from difyd.catalog.installations import Installations
 from difyd.entities.call import Call
-from difyd.errors import BadRequest, InternalError, NotFound, Overloaded, PluginInvokeError, PluginNotFound
+from difyd.errors import BadIdentifier, BadRequest, InternalError, NotFound, Overloaded, PluginInvokeError, PluginNotFound
 from difyd.invoke.hooks import HookAnswer, IResponse
 from difyd.invoke.invoker import Invoker
 from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
@@ -128,6 +128,8 @@ class Hooks:
             installed = await self._installations.find(endpoint.tenant, endpoint.plugin_id)
         except PluginNotFound:
             raise PluginInstallationNotFound from None
+        except BadIdentifier:
+            raise UnreadableInstallation from None
         if not endpoint.enabled:
             raise NotFound("endpoint not found")
         runtime = await self._runtimes.find(endpoint.tenant, installed.identifier, installed.runtime)
@@ -181,7 +183,8 @@ class Hooks:
         if isinstance(why, PluginInvokeError):
             why = InternalError(why.to_json())  # here the error of a plugin is the message itself (http-api 11.1)
         told = answer(why)
-        _write(request, 404 if isinstance(why, BadRequest) and told.status == 400 else told.status, told.body)
+        unknown = isinstance(why, BadRequest) and not isinstance(why, BadIdentifier)
+        _write(request, 404 if unknown else told.status, told.body)
 
 
 class PluginInstallationNotFound(BadRequest):
@@ -189,6 +192,13 @@ class PluginInstallationNotFound(BadRequest):
 
     def __init__(self) -> None:
         super().__init__("plugin installation not found")
+
+
+class UnreadableInstallation(BadIdentifier):
+    """The row of the installation names no version."""
+
+    def __init__(self) -> None:
+        BadRequest.__init__(self, "invalid plugin unique identifier")
 
 
 def _raw(request: Request, hook: str, path: bytes, body: bytes) -> bytes:

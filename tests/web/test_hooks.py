@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from difyd.entities.declaration import Declaration
 from difyd.entities.installation import Installation, RuntimeType
 from difyd.entities.settings_schema import Schema
-from difyd.errors import BadRequest, InternalError, PluginNotFound
+from difyd.errors import BadIdentifier, BadRequest, InternalError, PluginNotFound
 from difyd.invoke.deadlines import Deadlines
 from difyd.invoke.invoker import Invoker
 from difyd.store.database.endpoints import Endpoint
@@ -32,6 +32,8 @@ class Everything:
 
     endpoint: Endpoint = ENDPOINT
     installed: bool = True
+    broken: bool = False
+    """The row of the installation cannot be read."""
     locked: bool = False
     """Dify does not decrypt."""
     runtime: MemoryRuntime = field(factory=lambda: MemoryRuntime(declaration=DECLARED))
@@ -49,6 +51,8 @@ class Everything:
     async def find(self, tenant: str, plugin: Any, kind: RuntimeType | None = None) -> Any:
         if kind is not None:
             return self.runtime
+        if self.broken:
+            raise BadIdentifier("x")
         if not self.installed:
             raise PluginNotFound
         return Installation("1", tenant, IDENTIFIER, RuntimeType.LOCAL)
@@ -130,6 +134,9 @@ class HooksTests(SynchronousTestCase):
         self.assertEqual(self.refused(self.call()), (404, -404, "endpoint not found"))
         self.world.installed = False
         self.assertEqual(self.refused(self.call()), (404, -400, "plugin installation not found"))
+        self.world.broken = True
+        self.assertEqual(self.refused(self.call()), (400, -400, "invalid plugin unique identifier"))
+        self.world.broken = False
         self.world.installed, self.world.endpoint, self.world.locked = True, ENDPOINT, True
         self.assertEqual(self.refused(self.call())[:2], (500, -500))
         self.runtime.declaration = Declaration.decode(b"{}")
