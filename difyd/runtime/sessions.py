@@ -99,16 +99,19 @@ class Sessions:
         """Route what one read has brought."""
         fed: dict[str, ISession] = {}
         for line in lines:
-            if not isinstance(line, bytes):
-                self._too_long(line)
-                continue
-            text = clean(line)
             try:
-                event = decode_event(text)
-            except MalformedLine:
-                self._salvage(text, fed)
-                continue
-            self._event(event, text, fed)
+                if not isinstance(line, bytes):
+                    self._too_long(line)
+                    continue
+                text = clean(line)
+                try:
+                    event = decode_event(text)
+                except MalformedLine:
+                    self._salvage(text, fed)
+                    continue
+                self._event(event, text, fed)
+            except Exception:  # a bug of ours in one line must not cost those that came with it
+                self.log.failure("a line of a plugin could not be handled")
         for session in fed.values():
             session.flush()
 

@@ -78,12 +78,12 @@ class Dispatch:
         self, request: Request, tenant: str | None, action: Action, look_up: Callable[[], Awaitable[IPluginRuntime]]
     ) -> bytes | None:
         runtime = await look_up()
+        if not says_json(request):
+            raise BadRequest("the body of a call is JSON: send it with the header Content-Type: application/json")
         body = self._bodies.at_once(request)
         if body is None:
             body = await self._bodies.read(request)
             runtime = await look_up()  # the plugin may have been upgraded meanwhile
-        if not says_json(request):
-            raise BadRequest("the body of a call is JSON: send it with the header Content-Type: application/json")
         called = decode_request(action, body)
         if tenant is None:
             tenant = called.tenant

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -170,6 +170,17 @@ class InvokerTests(SynchronousTestCase):
         self.assertNoResult(called)
         self.clock.advance(30)
         self.failureResultOf(called, KilledByTimeout)
+        self.assertClosed()
+
+    def test_bug_of_ours(self) -> None:
+        """What nobody foresaw, in a chunk or on its way out, ends this call, with the cause."""
+
+        def broken(_: Raw) -> Raw:
+            raise ZeroDivisionError
+
+        called = self.call_body(json.dumps({"data": TOOL}).encode(), evolve(BY_PATH["tool/invoke"], check=broken))
+        self.runtime.play(TEXT)
+        self.failureResultOf(called, ZeroDivisionError)
         self.assertClosed()
 
     def test_client_gone(self) -> None:

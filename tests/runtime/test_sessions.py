@@ -84,6 +84,19 @@ class SessionsTests(SynchronousTestCase):
         verifyObject(ISession, self.a)
         verifyObject(IPluginListener, self.listener)
 
+    def test_bug_of_ours(self) -> None:
+        """A line that nobody foresaw is logged, and costs none of those that came with it."""
+
+        @define(eq=False)
+        class Odd(Heard):
+            def stream(self, data: Raw) -> None:
+                raise ZeroDivisionError
+
+        self.sessions.add(Odd("c"))
+        self.sessions.lines([message("c", "stream", 1), message("a", "stream", 2)])
+        self.assertEqual(self.a.events, [("stream", 2), ("flush", None)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_routing(self) -> None:
         """Each session gets its own messages in order, and is flushed once for a read that fed it."""
         self.sessions.lines(
