@@ -10,7 +10,7 @@ from twisted.web.iweb import IRequest
 
 from difyd.entities.identifier import PluginIdentifier
 from difyd.entities.installation import Installation, RuntimeType
-from difyd.errors import BadRequest
+from difyd.errors import BadRequest, PluginNotFound
 from difyd.invoke.actions import ACTIONS, Action, Answer
 from difyd.invoke.answers import LastAnswer, event_answer
 from difyd.invoke.invoker import Invoker, decode_request
@@ -23,6 +23,8 @@ from difyd.web.sse import EventStream
 from difyd.web.traffic import note_error, trace_of
 
 PLUGIN_ID: Final = b"X-Plugin-Id"
+NAMED: Final = 256
+"""Characters of a plugin id that an error repeats; no real one has more."""
 IDENTIFIER: Final = "X-Plugin-Unique-Identifier"
 
 
@@ -59,7 +61,10 @@ class Dispatch:
         plugin_id = header.decode(errors="replace")
 
         async def look_up() -> IPluginRuntime:
-            installed = await self._installations.find(tenant, plugin_id)
+            try:
+                installed = await self._installations.find(tenant, plugin_id)
+            except PluginNotFound:  # the wire's short text, and what the person who reads it can do (decision table)
+                raise PluginNotFound(f"plugin not found: {plugin_id[:NAMED]} is not installed in this workspace; install it first") from None
             return await self._runtimes.find(tenant, installed.identifier, installed.runtime)
 
         return await self._invoke(request, tenant, action, look_up)

@@ -153,7 +153,8 @@ class DispatchTests(SynchronousTestCase):
         del self.cable
         self.setUp()
         self.assertIn("plugin_id is required", self.refused(self.cable.send(self.without_plugin_id()), 400, "PluginDaemonBadRequestError"))
-        self.refused(self.post(X_Plugin_ID="acme/other", body=b"{"), 404, "PluginNotFoundError")
+        told = self.refused(self.post(X_Plugin_ID="acme/other", body=b"{"), 404, "PluginNotFoundError")
+        self.assertTrue(told.startswith("plugin not found: acme/other is not installed"), told)
         self.world.down = "no grapes"
         self.assertIn("no grapes", self.refused(self.post(body=b"{"), 404, "PluginDaemonInternalServerError"))
         self.world.down = ""
