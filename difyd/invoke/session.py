@@ -94,6 +94,7 @@ class Session:
                 action=self.call.action,
                 session=self.id,
                 tenant=self.call.tenant,
+                trace=self.call.traceparent[3:35],
                 seconds=seconds,
                 setting=setting,
             )

@@ -44,14 +44,14 @@ class TrafficTests(SynchronousTestCase):
 
     def test_one_line(self) -> None:
         """A request is one line and one count when it is over, with what operators look for."""
-        self.cable.send(post(WAIT, b"", "X-User-ID: u1", f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01"))
+        self.cable.send(post(WAIT, b"", "X-User-ID: u1", "X-User-Type: end_user", f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01"))
         self.assertEqual(self.events, [])
         self.clock.advance(0.25)
         self.parrot.open[0].callback(b"{}")
         (event,) = self.events
         self.assertEqual(event["log_format"], "HTTP request")
         told = {"trace": TRACE, "tenant": TENANT, "user": "u1", "method": "POST", "path": WAIT, "status": 200, "latency_ms": 250}
-        told["client_ip"] = "10.0.0.9"
+        told |= {"client_ip": "10.0.0.9", "user_type": "end_user", "span": "00f067aa0ba902b7"}
         self.assertEqual({name: event[name] for name in told}, told)
         self.assertEqual(self.metrics.requests, [("POST", "/plugin/:tenant_id/dispatch/wait", 200, 0.25)])
 
