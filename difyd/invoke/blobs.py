@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from difyd.errors import PluginInvokeError
 from difyd.invoke.chunks import message
-from difyd.invoke.fields import NULL, encode
+from difyd.invoke.fields import NULL
 
 PIECE_LIMIT: Final = 8192
 """Bytes of one decoded piece: what the SDK cuts, and the most that Dify takes."""
@@ -77,7 +77,7 @@ class BlobAssembler:
         whole = self._add(piece)
         if whole is None:
             return None
-        return encode({"type": "blob", "message": {"blob": b64encode(whole).decode()}, "meta": found.meta})
+        return Raw(b'{"type":"blob","message":{"blob":"%b"},"meta":%b}' % (b64encode(whole), bytes(found.meta)))
 
     def _add(self, piece: _Piece) -> bytearray | None:
         file = self._files.setdefault(piece.id, bytearray())
