@@ -6,7 +6,6 @@ read without is filled in, which is the only time that a result is written anew.
 """
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -16,13 +15,12 @@ from difyd.callback.errors import InnerApiError
 from difyd.callback.shapes import Shape, WrongShape, members
 from difyd.entities.payloads import MessageType, Object, RankedDocument, Required, ToolCall
 from difyd.entities.raw import EMPTY, NULL, encode
+from difyd.package.documents.scalars import price
 from difyd.wire.text import clean, mend_surrogates
 
 Check = Callable[[Raw], Raw]
 
 _NO_LIST: Final = Raw(b"[]")
-_EXPONENT: Final = 200
-"""Digits before or behind the point that a price may have: enough for money, too few to fill the memory."""
 
 
 class _Answer(Struct, frozen=True):
@@ -215,21 +213,10 @@ def _usage(usage: Raw, shape: Shape[Any], prices: tuple[str, ...]) -> Raw:
 
 
 def _plain(name: str, value: Raw) -> Raw:
-    if value == NULL:
-        return Raw(b'"0"')
-    written = bytes(value)
     try:
-        number = Decimal(_text(written) if written[:1] == b'"' else written.decode())
-    except (InvalidOperation, ValueError):
-        raise WrongShape(f"{name} is no decimal: {written[:64]!r}") from None
-    if not number:
-        return Raw(b'"0"')
-    if not number.is_finite() or abs(number.adjusted()) > _EXPONENT:
-        raise WrongShape(f"{name} is no price: {written[:64]!r}")
-    text = format(number, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return Raw(b'"%s"' % text.encode())
+        return Raw(price(bytes(value)))
+    except ValueError:
+        raise WrongShape(f"{name} is no price: {bytes(value)[:64]!r}") from None
 
 
 def opaque(data: Raw) -> Raw:

@@ -8,16 +8,12 @@ binary float; one that found no price would refuse the whole answer (dify-client
 import re
 from typing import Final
 
-import msgspec
 from msgspec import Raw
 
-from difyd.invoke.fields import NULL
 from difyd.invoke.schemas import EmbeddingUsage, LLMUsage
-from difyd.package.documents.scalars import decimal
+from difyd.package.documents.scalars import price
 
 _PLAIN: Final = re.compile(rb'"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?"')
-_NOTHING: Final = Raw(b'"0"')
-_text: Final = msgspec.json.Decoder(str).decode
 
 
 def unlike(usage: LLMUsage | EmbeddingUsage) -> dict[str, Raw]:
@@ -26,15 +22,8 @@ def unlike(usage: LLMUsage | EmbeddingUsage) -> dict[str, Raw]:
     for name in usage.prices:
         written = getattr(usage, name)
         if _PLAIN.fullmatch(written) is None:
-            found[name] = _plain(name, written)
+            try:
+                found[name] = Raw(price(bytes(written)))
+            except ValueError:
+                raise ValueError(f"{name} is no decimal: {bytes(written)[:64].decode(errors='replace')}") from None
     return found
-
-
-def _plain(name: str, written: Raw) -> Raw:
-    if written == NULL:
-        return _NOTHING
-    value = bytes(written)
-    try:
-        return Raw(b'"%b"' % decimal(_text(value) if value[:1] == b'"' else value.decode()).encode())
-    except ValueError:
-        raise ValueError(f"{name} is no decimal: {value[:64].decode(errors='replace')}") from None

@@ -5,6 +5,7 @@ Pure functions. A YAML 1.1 loader gives other results (`yes`, `010`, `1:30`, `08
 """
 
 import calendar
+import json
 import math
 import re
 from decimal import Decimal
@@ -111,6 +112,13 @@ def decimal(text: str) -> str:
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return "0" if plain in ("-0", "") else plain
+
+
+def price(written: bytes) -> bytes:
+    """A decimal in JSON, a number or a text, as the text of `decimal`; null is 0. Raises ValueError as that does."""
+    if written == b"null":
+        return b'"0"'
+    return b'"%b"' % decimal(json.loads(written) if written[:1] == b'"' else written.decode()).encode()
 
 
 def timestamp(text: str) -> str | None:
