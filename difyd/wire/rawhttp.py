@@ -22,7 +22,7 @@ REMOVED: Final = frozenset(
     )
 )
 """What tells about the way here, not about the caller."""
-_OURS: Final = frozenset((b"host", b"user-agent", b"content-length", b"transfer-encoding", b"expect", b"dify-hook-id", b"dify-hook-url"))
+_OURS: Final = frozenset((b"host", b"user-agent", b"content-length", b"transfer-encoding", b"dify-hook-id", b"dify-hook-url"))
 _KEPT_IN_PATHS: Final = "/$&+,:;=@-._~"
 """What stands unescaped in a path that the reference has encoded again."""
 DEFAULT_AGENT: Final = b"Go-http-client/1.1"

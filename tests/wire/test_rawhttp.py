@@ -70,6 +70,13 @@ class RequestTests(SynchronousTestCase):
             lines[-5:-2], [b"Dify-Hook-Url: http://hooks.example.org/e/q7w8e9r0t1y2u3i4/%FF%20b", *(b"X-%c: caf\xc3\xa9" % c for c in b"AB")]
         )
 
+    def test_about_the_connection(self) -> None:
+        """What a caller said about its connection is kept, as the reference keeps it; only the framing is ours."""
+        said = [(b"connection", b"close"), (b"expect", b"100-continue"), (b"te", b"trailers"), (b"upgrade", b"x")]
+        lines = request(headers=[*HEADERS, *said])
+        self.assertEqual([line for line in lines if line.lower().startswith((b"co", b"ex", b"te", b"up"))],
+                         [b"Connection: close", b"Expect: 100-continue", b"Te: trailers", b"Upgrade: x"])  # fmt: skip
+
     def test_one_content_type(self) -> None:
         """Of two content types, which the SDK refuses, the first counts."""
         lines = request(headers=[*HEADERS, (b"content-type", b"a/b"), (b"Content-Type", b"c/d")])
