@@ -23,7 +23,11 @@ _members = msgspec.json.Decoder(Members)
 
 
 def model_schema(chunk: Raw) -> Raw:
-    """A check of chunks: the schema is a declaration that names its model, and gets the defaults of one; there may be none."""
+    """
+    A check of chunks: the schema is a declaration that names its model, and gets the defaults of one; there may be none.
+
+    Members that we do not know, in it and beside it, are kept.
+    """
     try:
         members = _members.decode(chunk)
     except (ValueError, RecursionError) as why:
@@ -33,7 +37,7 @@ def model_schema(chunk: Raw) -> Raw:
         try:
             model = complete_model(bytes(schema))
             msgspec.convert(model, _Identity)
-            schema = Raw(msgspec.json.encode(model))
+            schema = encode({**_members.decode(schema), **model})
         except (BadPackage, msgspec.ValidationError) as why:
             raise MalformedChunk(str(why)) from None
     return encode({**members, "model_schema": schema})

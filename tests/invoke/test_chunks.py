@@ -181,9 +181,9 @@ class ModelSchemaTests(SynchronousTestCase):
         return json.loads(bytes(BY_PATH["model/schema"].check(raw({"model_schema": schema, "newer": 1}))))
 
     def test_defaults(self) -> None:
-        """A short schema gets the defaults of a declaration; members beside it stay."""
-        told = self.check(self.schema)
-        self.assertEqual((told["newer"], told["model_schema"]["label"]), (1, {"en_US": "m"}))
+        """A short schema gets the defaults of a declaration; members that are new stay, in it and beside it."""
+        told = self.check({**self.schema, "newest": [1]})
+        self.assertEqual((told["newer"], told["model_schema"]["newest"], told["model_schema"]["label"]), (1, [1], {"en_US": "m"}))
         self.assertEqual((told["model_schema"]["fetch_from"], told["model_schema"]["parameter_rules"]), ("predefined-model", []))
 
     def test_none(self) -> None:
