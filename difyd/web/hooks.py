@@ -124,6 +124,23 @@ class Hooks:
 
     async def _call(self, request: Request, hook: str, path: bytes) -> None:
         endpoint = await self._endpoints.by_hook(hook)
+        runtime = await self._runtime(endpoint)
+        schema = schema_of(runtime.declaration.part("endpoint"))
+        if schema is None:
+            raise PluginNotFound
+        body = await self._bodies.read(request)
+        settings = await self._endpoints.settings(endpoint, schema)
+        runtime = await self._runtime(endpoint)  # a disk or Dify may have taken its time, and the plugin may have been upgraded meanwhile
+        await self._answer(request, endpoint, runtime, {
+            "raw_http_request": _raw(request, hook, path, body).hex(),
+            "settings": Raw(msgspec.json.encode(settings)),
+            "user_id": "",
+            "type": ACCESS,
+            "action": ACTION,
+        })  # fmt: skip
+
+    async def _runtime(self, endpoint: Endpoint) -> IPluginRuntime:
+        """The plugin of an endpoint as it is installed now."""
         try:
             installed = await self._installations.find(endpoint.tenant, endpoint.plugin_id)
         except PluginNotFound:
@@ -132,19 +149,7 @@ class Hooks:
             raise UnreadableInstallation from None
         if not endpoint.enabled:
             raise NotFound("endpoint not found")
-        runtime = await self._runtimes.find(endpoint.tenant, installed.identifier, installed.runtime)
-        schema = schema_of(runtime.declaration.part("endpoint"))
-        if schema is None:
-            raise PluginNotFound
-        body = await self._bodies.read(request)
-        settings = await self._endpoints.settings(endpoint, schema)
-        await self._answer(request, endpoint, runtime, {
-            "raw_http_request": _raw(request, hook, path, body).hex(),
-            "settings": Raw(msgspec.json.encode(settings)),
-            "user_id": "",
-            "type": ACCESS,
-            "action": ACTION,
-        })  # fmt: skip
+        return await self._runtimes.find(endpoint.tenant, installed.identifier, installed.runtime)
 
     async def _answer(self, request: Request, endpoint: Endpoint, runtime: IPluginRuntime, data: dict[str, object]) -> None:
         call = Call(

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 from attrs import define, field
-from twisted.internet.defer import execute
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -36,6 +36,8 @@ class Everything:
     """The row of the installation cannot be read."""
     locked: bool = False
     """Dify does not decrypt."""
+    decrypted: Deferred[None] | None = None
+    """When it does, if that takes a while."""
     runtime: MemoryRuntime = field(factory=lambda: MemoryRuntime(declaration=DECLARED))
 
     async def by_hook(self, hook: str) -> Endpoint:
@@ -46,6 +48,8 @@ class Everything:
     async def settings(self, endpoint: Endpoint, schema: Schema) -> dict[str, Any]:
         if self.locked:
             raise InternalError("failed to decrypt settings: the key is lost")
+        if self.decrypted is not None:
+            await self.decrypted
         return {"colour": "red"}
 
     async def find(self, tenant: str, plugin: Any, kind: RuntimeType | None = None) -> Any:
@@ -183,6 +187,14 @@ class HooksTests(SynchronousTestCase):
         self.call()
         self.cable.hang_up()
         self.assertEqual([channel.closed for channel in self.runtime.channels], [1])
+
+    def test_upgraded_meanwhile(self) -> None:
+        """A plugin that is upgraded while Dify decrypts the settings is called in its new version."""
+        self.world.decrypted = Deferred()
+        self.call()
+        self.world.runtime = MemoryRuntime(declaration=DECLARED)
+        self.world.decrypted.callback(None)
+        self.assertEqual((self.runtime.channels, len(self.world.runtime.channels)), ([], 1))
 
     def test_many_callers(self) -> None:
         """Beyond the limit of concurrent calls a caller is told to come again; an end makes room."""
