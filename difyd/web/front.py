@@ -25,7 +25,7 @@ from difyd.errors import DaemonError, ShuttingDown, Unauthorized
 from difyd.web.envelope import Answer, InvalidRequest, answer
 from difyd.web.request import Request, respond, respond_pieces
 from difyd.web.routes import NO_ROUTE, BodyLimit, Group, Mount, Routes
-from difyd.web.traffic import Traffic
+from difyd.web.traffic import Traffic, note_error
 from difyd.wire.text import Pieces
 
 
@@ -128,6 +128,7 @@ class Running:
             if not failure.check(CancelledError):
                 self.log.failure("a handler failed after its request was over", failure)
             return
+        note_error(self._request, failure.value)
         shown = answer(failure.value)
         if self._request.startedWriting:
             self._request.loseConnection()

@@ -172,8 +172,8 @@ class Hooks:
         except CancelledError:
             raise
         except Exception as why:
-            note_error(request, why)
             if answered.started:
+                note_error(request, why)
                 out.abort()  # half an answer must not look whole
                 return
             request.unregisterProducer()
@@ -185,6 +185,7 @@ class Hooks:
         if failure.check(CancelledError):
             return  # the caller has gone
         why = failure.value
+        note_error(request, why)
         if isinstance(why, PluginInvokeError):
             why = InternalError(why.to_json())  # here the error of a plugin is the message itself (http-api 11.1)
         told = answer(why)

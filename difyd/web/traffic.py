@@ -40,8 +40,8 @@ def trace_of(request: Request) -> str:
     return request.trace
 
 
-def note_error(request: Request, why: Exception) -> None:
-    """Have the log line of a call say why it failed: the HTTP status of most is 200."""
+def note_error(request: Request, why: BaseException | None) -> None:
+    """Have the log line of a request say why it failed: the HTTP status of many is 200, and of the others it says little."""
     request.error = (why.error_type if isinstance(why, PluginInvokeError) else type(why).__name__)[:_ERROR_LOGGED]
 
 

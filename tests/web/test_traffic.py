@@ -9,6 +9,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.pages import notFound
 
+from difyd.errors import PluginNotFound
 from difyd.telemetry.metrics import NoMetrics
 from difyd.web.routes import Mount
 from difyd.web.traffic import Traffic, trace_of
@@ -92,6 +93,14 @@ class TrafficTests(SynchronousTestCase):
         self.cable.send(get("/nowhere?" + "key" * 200_000, "X-User-ID: \xff"))
         (event,) = self.events
         self.assertLessEqual(len(event["path"]), 2048)
+
+    def test_error(self) -> None:
+        """Why a handler refused a request is told by the name of the error, not by its text."""
+        self.cable.send(post(WAIT))
+        self.parrot.open[0].errback(PluginNotFound("a secret"))
+        (event,) = self.events
+        self.assertEqual(event["error"], "PluginNotFound")
+        self.assertNotIn("a secret", str(event))
 
     def test_disconnected(self) -> None:
         """A client that goes away is an end like any other, counted once."""
