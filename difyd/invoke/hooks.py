@@ -27,7 +27,7 @@ FRAMING: Final = frozenset(
 """Headers about the connection, which is not the plugin's but ours."""
 HEAD_LIMIT: Final = 1024 * 1024
 """Bytes of names and values of headers: a plugin may go on sending some for as long as it sends no body."""
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _UNFIT: Final = re.compile(r"[\r\n\0]")
 
 

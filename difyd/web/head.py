@@ -9,6 +9,7 @@ looked at when it is complete. What is accepted and what is refused is the same 
 - `identity` is no transfer coding any more;
 - HTTP/1.1 needs one Host, and no request may have two (RFC 9112 3.2);
 - a target that is a whole URL, as clients send it to proxies, is taken apart: its path, and its host as Host (3.2.2);
+- a header's name has an end;
 - a target may hold any byte from 0x80 on: clients send UTF-8 as it is.
 """
 
@@ -22,6 +23,8 @@ from twisted.web.http_headers import Headers
 MOST_FIELDS: Final = 500
 """Header lines in one head; each costs memory, however short it is."""
 _NAMES_KEPT: Final = 1000
+LONGEST_NAME: Final = 256
+"""Bytes of a header's name. We keep a thousand names, and twisted.web ten thousand: somebody who makes them up must not fill the memory."""
 
 _START: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/1\.([01])")
 _URL: Final = re.compile(rb"(?i)https?://([^/?]+)(.*)")
@@ -101,6 +104,8 @@ class HeadReader:
         return Head(method, target, b"HTTP/1." + minor, fields, _length(fields, minor))
 
     def _canonical(self, name: bytes) -> bytes:
+        if len(name) > LONGEST_NAME:
+            raise BadHead(431)
         if _TOKEN.fullmatch(name) is None:
             raise BadHead
         (canonical,) = _spelled(name)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as TwistedRequest
 
-from difyd.web.head import MOST_FIELDS, BadHead, Fields, Head, HeadReader
+from difyd.web.head import LONGEST_NAME, MOST_FIELDS, BadHead, Fields, Head, HeadReader
 
 Understood = tuple[bytes, bytes, bytes, dict[bytes, list[bytes]], int | None]
 
@@ -121,6 +121,11 @@ class HeadReaderTests(SynchronousTestCase):
             reader.read(b"GET / HTTP/1.0\r\nX-%d: y" % number)
         self.assertEqual(reader.read(b"GET / HTTP/1.0\r\nx-2999: y").fields, {b"X-2999": [b"y"]})
         self.assertLessEqual(len(reader._names), 1000)
+
+    def test_long_name(self) -> None:
+        """Names are kept for reuse, here and in twisted.web, so one of a megabyte is refused."""
+        self.assertEqual(self.refused(b"X" * (LONGEST_NAME + 1) + b": y"), 431)
+        self.assertEqual(self.read(b"X" * LONGEST_NAME + b": y").length, 0)
 
     def test_values_as_text(self) -> None:
         """Asked for as text, a value of any bytes comes out, and what is not there does not."""
