@@ -45,8 +45,8 @@ class ModelTests(ExampleTestCase):
             self.assertEqual((chunk["delta"]["finish_reason"], chunk["delta"]["usage"]), (None, None))
         self.assertEqual((last["delta"]["index"], last["delta"]["message"]["content"], last["delta"]["finish_reason"]), (6, "", "stop"))
         self.assertEqual(usage, {
-            "prompt_tokens": 14, "prompt_unit_price": "0.10", "prompt_price_unit": "0.000001", "prompt_price": "0.0000014",
-            "completion_tokens": 6, "completion_unit_price": "0.20", "completion_price_unit": "0.000001", "completion_price": "0.0000012",
+            "prompt_tokens": 14, "prompt_unit_price": "0.1", "prompt_price_unit": "0.000001", "prompt_price": "0.0000014",
+            "completion_tokens": 6, "completion_unit_price": "0.2", "completion_price_unit": "0.000001", "completion_price": "0.0000012",
             "total_tokens": 20, "total_price": "0.0000026", "currency": "USD",
         })  # fmt: skip
 
@@ -79,7 +79,7 @@ class ModelTests(ExampleTestCase):
         self.assertEqual(result["embeddings"], [vector(text) for text in texts])
         self.assertEqual(sorted(map(abs, result["embeddings"][1]))[-2:], [0, 1])
         self.assertEqual((result["model"], self.without_latency(result["usage"])), ("word-hash", {
-            "tokens": 5, "total_tokens": 5, "unit_price": "0.02", "price_unit": "0.000001", "total_price": "1E-7", "currency": "USD",
+            "tokens": 5, "total_tokens": 5, "unit_price": "0.02", "price_unit": "0.000001", "total_price": "0.0000001", "currency": "USD",
         }))  # fmt: skip
 
     def test_rerank(self) -> None:
