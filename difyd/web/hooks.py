@@ -29,9 +29,9 @@ from difyd.invoke.invoker import Invoker
 from difyd.runtime.interfaces import IPluginRuntime, IRuntimes
 from difyd.store.database.endpoints import Endpoint
 from difyd.web.body import Bodies
-from difyd.web.envelope import JSON, answer
+from difyd.web.envelope import Answer, answer
 from difyd.web.outflow import Outflow
-from difyd.web.request import Request
+from difyd.web.request import Request, respond
 from difyd.web.routes import NO_ROUTE, BodyLimit, Mount
 from difyd.web.traffic import note_error, trace_of
 from difyd.wire.rawhttp import raw_request
@@ -101,7 +101,7 @@ class Hooks:
     async def _serve(self, request: Request) -> None:
         hook, slash, path = unquote_to_bytes(request.path.removeprefix(PREFIX)).partition(b"/")
         if not hook:
-            _write(request, NO_ROUTE.status, NO_ROUTE.body)
+            respond(request, NO_ROUTE)
         elif not slash:
             self._redirect(request)
         else:
@@ -111,7 +111,7 @@ class Hooks:
         """`/e/<hook>` to `/e/<hook>/`, with its query."""
         path, mark, query = request.uri.partition(b"?")
         request.setHeader(b"location", path + b"/" + mark + query)
-        _write(request, 301 if request.method == b"GET" else 307, b"")
+        respond(request, Answer(301 if request.method == b"GET" else 307, b""))
 
     async def _bounded(self, request: Request, hook: str, path: bytes) -> None:
         if self._running >= self._most:
@@ -190,7 +190,7 @@ class Hooks:
             why = InternalError(why.to_json())  # here the error of a plugin is the message itself (http-api 11.1)
         told = answer(why)
         unknown = isinstance(why, BadRequest) and not isinstance(why, BadIdentifier)
-        _write(request, 404 if unknown else told.status, told.body)
+        respond(request, Answer(404, told.body) if unknown else told)
 
 
 class PluginInstallationNotFound(BadRequest):
@@ -211,11 +211,3 @@ def _raw(request: Request, hook: str, path: bytes, body: bytes) -> bytes:
     _, mark, query = request.uri.partition(b"?")
     headers = [(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
     return raw_request(request.method, path, query if mark else None, headers, body, hook)
-
-
-def _write(request: Request, status: int, body: bytes) -> None:
-    request.setResponseCode(status)
-    request.setHeader(b"content-type", JSON)
-    request.setHeader(b"content-length", b"%d" % len(body))
-    request.write(body)
-    request.finish()
