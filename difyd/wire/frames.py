@@ -132,5 +132,5 @@ class FrameBuffer:
         return frames
 
     def _break(self, reason: str) -> Broken:
-        self._broken, self._held = True, bytearray()
+        self._broken, self._held, self._lines = True, bytearray(), None
         return Broken(reason)
