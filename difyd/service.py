@@ -187,7 +187,7 @@ def build(reactor: Any, settings: Settings, reopen_log: Callable[[], None] = lam
         Group(health, open_to_the_end=True),
         Group(dispatch, key, BodyLimit(settings.max_dispatch_body_size)),
         changes.group(key),
-        EndpointRoutes(endpoints).group(key),
+        EndpointRoutes(endpoints, Bodies(bodies.run)).group(key, settings.max_dispatch_body_size),
         ListRoutes(Listings(store.database, declarations), contents).group(key),
         ExtractRoute(contents).group(key),
         AssetRoutes(Assets(store.blobs, store.areas, settings.plugin_media_cache_size), contents).group(key),

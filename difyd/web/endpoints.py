@@ -1,6 +1,7 @@
 """Administration of endpoints (http-api 12): every answer is an envelope with HTTP status 200, except for requests that do not bind."""
 
-from typing import Any, Final
+from io import BytesIO
+from typing import Any, TypeVar
 
 from attrs import define, frozen
 from klein import Klein
@@ -9,12 +10,12 @@ from twisted.web.server import Request
 from difyd.catalog.endpoints import Endpoints
 from difyd.entities.identifier import PluginIdentifier
 from difyd.web.auth import Key
+from difyd.web.body import Bodies
 from difyd.web.envelope import success
 from difyd.web.params import bind, identifier, mapping, text, whole
-from difyd.web.routes import MIB, BodyLimit, Group
+from difyd.web.routes import BodyLimit, Group
 
-SETTINGS: Final = BodyLimit(8 * MIB)
-"""What somebody types into a form, with room for files that he pastes; it is decoded at once, on the reactor."""
+T = TypeVar("T")
 
 
 @frozen
@@ -54,21 +55,28 @@ class ListingOfPlugin:
 @define(eq=False)
 class EndpointRoutes:
     _endpoints: Endpoints
+    _bodies: Bodies
 
     app = Klein()
 
-    def group(self, key: Key) -> Group:
-        return Group(self, key, SETTINGS, always_ok=True)
+    def group(self, key: Key, size: int) -> Group:
+        """`size`: bytes of a body with settings, into which people paste whole files."""
+        large = BodyLimit(size)
+        return Group(self, key, limits={"set_up": large, "update": large}, always_ok=True)
+
+    async def _with_settings(self, kind: type[T], request: Request) -> T:
+        request.content = BytesIO(await self._bodies.read(request))  # a large one was in a file
+        return bind(kind, request)
 
     @app.route("/plugin/<tenant>/endpoint/setup", methods=["POST"])
     async def set_up(self, request: Request, tenant: str) -> bytes:
-        wanted = bind(Setup, request)
+        wanted = await self._with_settings(Setup, request)
         await self._endpoints.set_up(tenant, wanted.user_id, wanted.plugin_unique_identifier, wanted.name, wanted.settings)
         return success()
 
     @app.route("/plugin/<tenant>/endpoint/update", methods=["POST"])
     async def update(self, request: Request, tenant: str) -> bytes:
-        wanted = bind(Update, request)
+        wanted = await self._with_settings(Update, request)
         await self._endpoints.update(tenant, wanted.user_id, wanted.endpoint_id, wanted.name, wanted.settings)
         return success()
 

@@ -5,6 +5,7 @@ from datetime import UTC
 from typing import Any
 
 from treq.testing import StubTreq
+from twisted.internet.defer import execute
 
 from difyd.catalog.endpoints import Endpoints
 from difyd.entities.declaration import Declaration
@@ -12,7 +13,8 @@ from difyd.entities.installation import RuntimeType
 from difyd.store.database import declarations, installations
 from difyd.telemetry.metrics import NoMetrics
 from difyd.web.auth import Key
-from difyd.web.endpoints import SETTINGS, EndpointRoutes
+from difyd.web.body import Bodies
+from difyd.web.endpoints import EndpointRoutes
 from difyd.web.front import Front
 from difyd.web.routes import Routes
 from difyd.web.traffic import Traffic
@@ -20,6 +22,7 @@ from tests.catalog.house import NEWER, TENANT, WEATHER, declared
 from tests.catalog.test_endpoints import ALLOWED, GROUP, Vault
 from tests.web.management.site import SECRET, ManagedHouse
 
+LIMIT = 30_000_000
 PAGE = {"page": 1, "page_size": 100}
 HOOK = {"plugin_unique_identifier": str(WEATHER), "user_id": "ann", "name": "hook", "settings": {"token": "abcdefgh"}}
 
@@ -28,7 +31,7 @@ class EndpointRoutesTests(ManagedHouse):
     def setUp(self) -> None:
         super().setUp()
         endpoints = Endpoints(self.clock, self.database, self.installations, Vault(), UTC)
-        self.group = EndpointRoutes(endpoints).group(Key("X-Api-Key", SECRET.encode()))
+        self.group = EndpointRoutes(endpoints, Bodies(execute)).group(Key("X-Api-Key", SECRET.encode()), LIMIT)
         self.http = StubTreq(Front(Routes.of([self.group]), Traffic(NoMetrics())))
         text = declared(WEATHER, **ALLOWED, **GROUP)
         self.got(self.database.run(declarations.add_blocking, WEATHER, text))
@@ -77,7 +80,13 @@ class EndpointRoutesTests(ManagedHouse):
             self.assertEqual(self.refused(what, members)[:3], (400, -400, "PluginDaemonBadRequestError"), (what, members))
         for path, params in (("", {"page": 0}), ("", {"page_size": 101}), ("/plugin", {})):
             self.assertEqual(self.error("GET", f"/endpoint/list{path}", params={**PAGE, **params})[:2], (400, -400))
-        self.assertEqual(self.group.limit, SETTINGS)
+        self.assertEqual({name: limit.size for name, limit in self.group.limits.items()}, {"set_up": LIMIT, "update": LIMIT})
+
+    def test_large_settings(self) -> None:
+        """People paste whole files; such a body comes in a file, which is read on a thread."""
+        self.change("setup", **{**HOOK, "settings": {"token": "abcdefgh", "plain": "x" * 2_000_000}})
+        (record,) = self.listed()
+        self.assertEqual(len(record["settings"]["plain"]), 2_000_000)
 
     def test_refused(self) -> None:
         """What cannot be done is an error inside a 200 answer."""
