@@ -170,6 +170,8 @@ class Supervisor(Service):
                 if not await local.packages.in_use(identifier):  # uninstalled meanwhile, or named by a caller who knows no tenant
                     self._backoffs.forget(identifier)
                     raise Unavailable("nobody has this version installed")
+                if identifier in self._running:
+                    continue  # somebody else was quicker
                 launch = await self._launch(local, identifier)
             launch.kept = True
             launch.hasten()

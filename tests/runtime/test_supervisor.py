@@ -38,6 +38,8 @@ class MemoryPackages:
     declared: dict[PluginIdentifier, Declaration] = field(factory=lambda: {WEATHER: DECLARATION, NEWS: DECLARATION})
     unused: set[PluginIdentifier] = field(factory=set)
     """What nobody has installed (any more)."""
+    answers: list[Deferred[None]] = field(factory=list)
+    """The next questions for it are answered when these fire."""
     asked: Deferred[None] | None = None
     broken: bool = False
 
@@ -50,6 +52,8 @@ class MemoryPackages:
         return found
 
     async def in_use(self, identifier: PluginIdentifier) -> bool:
+        if self.answers:
+            await self.answers.pop()
         return identifier not in self.unused
 
     async def named(self) -> set[PluginIdentifier]:
@@ -264,6 +268,16 @@ class Finding(SupervisorCase):
         self.packages.unused.add(WEATHER)
         self.assertIn("nobody has this version installed", str(self.failureResultOf(self.find(tenant=""), NoRuntime).value))
         self.assertEqual((self.children.made, self.stage.events), ([], []))
+
+    def test_late_answer(self) -> None:
+        """A call that is still asking whether the plugin is installed, while another one has it started, gets that one's."""
+        answer: Deferred[None] = Deferred()
+        self.packages.answers = [answer]
+        late = self.find()
+        runtime = self.up()
+        answer.callback(None)
+        self.assertIs(self.successResultOf(late), runtime)
+        self.assertEqual(len(self.children.made), 1)
 
     def test_held_too_long(self) -> None:
         """After the wait the call fails, with a word on how far the plugin is; the start goes on for the next one."""
