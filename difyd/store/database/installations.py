@@ -173,26 +173,27 @@ def upgrade_blocking(
     """
     Point a tenant's installation at another version (5.6). `declaration` is the new version's, `runtime` how new `plugins` rows run.
 
-    Id, time of creation, endpoint counters and runtime type of the installation stay. Raises PluginNotFound with the text
-    `plugin has not been installed` when the tenant does not have `old` (any more).
+    Id, time of creation, endpoint counters and runtime type of the installation stay; only the row of a debugging connection becomes a
+    proper installation, which does not go with the connection. Raises PluginNotFound with the text `plugin has not been installed` when the
+    tenant does not have `old` (any more).
     """
     parameters = {"tenant": tenant, "plugin_id": old.plugin_id}
     installation = _first(transaction.connection.execute(_FIND.with_for_update(), parameters).first())
     if installation is None or installation.identifier != old:
         raise PluginNotFound("plugin has not been installed")
     versions.hold_blocking(transaction, new, declaration, runtime, source, old, manifest_type="plugin")
+    kind = runtime if installation.runtime is RuntimeType.REMOTE else installation.runtime
+    values = {"plugin_unique_identifier": new.text, "plugin_id": new.plugin_id, "runtime_type": kind.value}
     transaction.connection.execute(
         update(plugin_installations)
         .where(plugin_installations.c.id == installation.id)
-        .values(plugin_unique_identifier=new.text, plugin_id=new.plugin_id, source=source, meta=meta.decode(), updated_at=transaction.moment)
+        .values(**values, source=source, meta=meta.decode(), updated_at=transaction.moment)
     )
     models = _remove_providers(transaction, tenant, old.plugin_id)
     _add_providers(transaction, tenant, new, declaration)
     versions.count_blocking(transaction, new)
     gone = versions.release_blocking(transaction, old)
-    return Upgraded(
-        Installation(installation.id, tenant, new, installation.runtime), old if gone else None, models or "model" in declaration.kinds()
-    )
+    return Upgraded(Installation(installation.id, tenant, new, kind), old if gone else None, models or "model" in declaration.kinds())
 
 
 def uninstall_blocking(transaction: Transaction, tenant: str, installation_id: str) -> Removed | None:

@@ -231,6 +231,13 @@ class InstallationsContract(DatabaseCase):
         self.assertEqual(self.providers(), {"datasource": [(TENANT, WEATHER_2.text, "acme/weather", "weather")]})
         self.assertEqual(self.declared(), [WEATHER_2.text])
 
+    def test_upgrade_of_a_debug_build(self) -> None:
+        """A debug build that is upgraded to a package is a proper installation from then on."""
+        self.do(installations.install_blocking, TENANT, WEATHER, declared(WEATHER), runtime=RuntimeType.REMOTE, source="remote")
+        self.assertEqual(self.upgrade().installation.runtime, RuntimeType.LOCAL)
+        self.assertEqual(self.rows(plugin_installations, "runtime_type", "source"), [("local", "github")])
+        self.assertEqual(self.rows(plugins, "plugin_unique_identifier", "install_type"), [(WEATHER_2.text, "local")])
+
     def test_upgrade_of_one_of_two(self) -> None:
         """Another tenant keeps the old version, with all that belongs to it."""
         self.install(WEATHER)
