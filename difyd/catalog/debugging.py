@@ -5,7 +5,7 @@ While a plugin is connected it has the rows of an installation with runtime type
 plugin properly installed keeps that installation untouched: the debug build only answers its calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -72,6 +72,9 @@ class DebugInstallations(Service):
 
     # IDebugHost
 
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        self._installations.watch(changed)
+
     async def keep(self, assets: Sequence[Asset]) -> None:
         for asset in assets:
             key = self._areas.asset(asset.id)
@@ -80,7 +83,8 @@ class DebugInstallations(Service):
 
     async def install(self, tenant: str, identifier: PluginIdentifier, declaration: Declaration) -> str | None:
         installed = await self._database.run(_install_blocking, tenant, identifier, declaration)
-        self._changed(tenant, identifier.plugin_id, installed.replaced)
+        if installed.written:
+            self._changed(tenant, identifier.plugin_id, installed.replaced)
         if installed.installation is None:
             self.log.info("{identifier} shadows what {tenant} has installed", identifier=str(identifier), tenant=tenant)
             return None
@@ -129,6 +133,8 @@ class DebugInstallations(Service):
 class _Installed:
     installation: Installation | None
     """None when the tenant has the plugin properly installed."""
+    written: bool = False
+    """Are the rows other ones than before?"""
     replaced: Removed | None = None
     """The build that was connected before."""
 
@@ -146,8 +152,8 @@ def _install_blocking(transaction: Transaction, tenant: str, identifier: PluginI
     try:
         made = installations.install_blocking(transaction, tenant, identifier, declaration, runtime=RuntimeType.REMOTE, source=SOURCE)
     except AlreadyInstalled:  # the console was faster, by a moment
-        return _Installed(None, replaced)
-    return _Installed(made, replaced)
+        return _Installed(None, replaced is not None, replaced)
+    return _Installed(made, True, replaced)
 
 
 def _uninstall_blocking(transaction: Transaction, tenant: str, identifier: PluginIdentifier, installation_id: str) -> Removed | None:

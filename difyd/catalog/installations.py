@@ -1,5 +1,7 @@
 """Which version of a plugin a tenant uses: what every call asks first."""
 
+from collections.abc import Callable
+
 import msgspec
 from attrs import frozen
 from msgspec import Struct
@@ -56,6 +58,7 @@ class Installations(Service):
         self._stale: set[tuple[str, str]] = set()
         self._telling = Background()
         self._unsubscribe: Unsubscribe | None = None
+        self._watchers: list[Callable[[str, str], None]] = []
 
     def startService(self) -> None:
         Service.startService(self)
@@ -67,6 +70,10 @@ class Installations(Service):
             self._unsubscribe()
             self._unsubscribe = None
         return self._telling.idle()
+
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        """From now on `changed` is told the tenant and the plugin id of every change, on whichever node it was made."""
+        self._watchers.append(changed)
 
     async def find(self, tenant: str, plugin_id: str) -> Installation:
         """Returns without a turn of the reactor when it is in memory. Raises PluginNotFound."""
@@ -115,6 +122,8 @@ class Installations(Service):
         self._kept.drop(key)
         if self._loading.running(key):
             self._stale.add(key)
+        for changed in self._watchers:
+            changed(*key)
         if change.declaration:
             try:
                 self._declarations.drop(PluginIdentifier.parse(change.declaration))

@@ -82,12 +82,21 @@ class InstallTests(DebugHouse):
         self.assertEqual(self.rows(), [(str(NEWER), "remote", "remote")])
 
     def test_beside_an_installation(self) -> None:
-        """A plugin that is properly installed stays as it is, in whatever version."""
+        """A plugin that is properly installed stays as it is, in whatever version; nobody is told of a change."""
         self.have()
         before = self.rows()
+        told: list[tuple[str, str]] = []
+        self.host.watch(lambda *what: told.append(what))
         self.assertIsNone(self.connect())
         self.assertIsNone(self.connect(NEWER))
-        self.assertEqual(self.rows(), before)
+        self.assertEqual((self.rows(), told), (before, []))
+
+    def test_watch(self) -> None:
+        """Changes of what a tenant has are told, and whose they are."""
+        told: list[tuple[str, str]] = []
+        self.host.watch(lambda *what: told.append(what))
+        self.connect()
+        self.assertEqual(set(told), {(TENANT, "acme/weather")})
 
     def test_installed_by_its_id(self) -> None:
         """Nobody can take a proper installation for the row of a debug build."""

@@ -4,7 +4,7 @@ What the debugging port and the rest of the daemon are to each other.
 The parts of this room know nothing of databases, HTTP or the cluster: they are handed objects that provide the interfaces of this page.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from zope.interface import Attribute, Interface
@@ -35,6 +35,9 @@ class IDebugHost(Interface):
 
     Calls for one plugin id of one tenant never overlap. They are not cancelled: what was begun is finished.
     """
+
+    def watch(changed: Callable[[str, str], None]) -> None:
+        """`changed` is told a tenant and a plugin id whenever the tenant may have something else installed under it, whoever did that."""
 
     async def keep(assets: Sequence[Asset]) -> None:
         """Store icons, so that clients can fetch them by their ids. Raises StorageFailed."""

@@ -70,6 +70,11 @@ class _Place:
     giving_up: IDelayedCall | None = field(default=None, init=False)
     """Runs while the plugin is expected back."""
 
+    @property
+    def shadows(self) -> bool:
+        """Does it stand before something that the tenant has properly installed?"""
+        return self.shown is not None and self.shown.installation is None
+
 
 @define(eq=False)
 class DebugPlugins:
@@ -100,6 +105,9 @@ class DebugPlugins:
     _places: dict[Key, _Place] = field(factory=dict, init=False)
     _working: int = field(default=0, init=False)
     _idle: list[Deferred[None]] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._host.watch(self.changed)
 
     async def admit(self, link: ILink, submission: Submission) -> PluginIdentifier:
         """
@@ -136,6 +144,12 @@ class DebugPlugins:
             place.giving_up = self._clock.callLater(self._grace, self._give_up, place)
         else:
             self._give_up(place)
+
+    def changed(self, tenant: str, plugin_id: str) -> None:
+        """The tenant has something else installed: a build that has shadowed it may have nothing to stand before any more."""
+        place = self._places.get((tenant, plugin_id))
+        if place is not None and place.shadows:
+            self._spawn(self._uncover(place))
 
     async def stop(self) -> None:
         """Close all links and take back what is shown of their plugins; returns when that has happened."""
@@ -199,6 +213,22 @@ class DebugPlugins:
     def _forget(self, place: _Place) -> None:
         place.known = False
         self._local.disconnected(place.plugin.tenant, place.plugin)
+
+    async def _uncover(self, place: _Place) -> None:
+        """Once what a build has shadowed is uninstalled, the build is shown by itself; else nothing of it could be called or seen."""
+        plugin = place.plugin
+        await place.turn.acquire()
+        try:
+            if plugin.connected and place.shadows:
+                installation = await self._host.install(plugin.tenant, plugin.identifier, plugin.declaration)
+                place.shown = _Shown(plugin.identifier, installation)
+        except DaemonError as why:
+            self.log.error(
+                "{identifier} of {tenant} is connected, but cannot be shown: {why}",
+                identifier=str(plugin.identifier), tenant=plugin.tenant, why=str(why),
+            )  # fmt: skip
+        finally:
+            place.turn.release()
 
     async def _take_back(self, place: _Place) -> None:
         plugin = place.plugin

@@ -3,7 +3,7 @@ The debugging port without sockets: developers who type on StringTransports, a h
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -125,6 +125,16 @@ class MemoryHost:
     """When it is a list, installs and uninstalls wait in it."""
     busy: set[tuple[str, str]] = field(factory=set)
     count: int = 0
+    watchers: list[Callable[[str, str], None]] = field(factory=list)
+
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        self.watchers.append(changed)
+
+    def uninstall_proper(self, tenant: str, plugin_id: str) -> None:
+        """What the console does."""
+        self.proper.remove((tenant, plugin_id))
+        for changed in self.watchers:
+            changed(tenant, plugin_id)
 
     async def keep(self, assets: Sequence[Asset]) -> None:
         self.icons.update({asset.id: asset.content for asset in assets})

@@ -3,9 +3,10 @@
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
+from difyd.errors import StorageFailed
 from difyd.runtime.debug.plugins import Limits
 from difyd.runtime.interfaces import IPluginRuntime
-from tests.runtime.debug.house import OTHER, TENANT, DebugHouse
+from tests.runtime.debug.house import GRACE, OTHER, TENANT, DebugHouse
 
 BUSY = "server is busy now, please try again later\n"
 
@@ -160,6 +161,31 @@ class ShadowTests(DebugHouse):
         self.developer.leave()
         self.assertEqual([event[0] for event in self.events], ["callable", "not callable"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_uncovered(self) -> None:
+        """When the installed one is uninstalled, the debug build is shown by itself, and goes with its connection."""
+        self.host.uninstall_proper(TENANT, "acme/weather")
+        self.assertEqual([event[0] for event in self.events], ["callable", "shown"])
+        self.developer.leave()
+        self.clock.advance(GRACE)
+        self.assertEqual((self.host.rows, self.events[-1][0]), ({}, "taken back"))
+
+    def test_uncovered_too_late(self) -> None:
+        """Nothing is shown of a build whose connection has ended by then."""
+        self.host.held = []
+        other = self.connect().register(name="other")
+        self.host.uninstall_proper(TENANT, "acme/weather")
+        self.developer.leave()
+        for _ in range(3):
+            self.host.go_on()
+        self.assertEqual(list(self.host.rows), [(TENANT, "acme/other")])
+        self.assertFalse(other.closed)
+
+    def test_uncovered_in_vain(self) -> None:
+        """A build that cannot be shown stays connected; the log says why."""
+        self.host.trouble = StorageFailed("the disk is full")
+        self.host.uninstall_proper(TENANT, "acme/weather")
+        self.assertEqual(([event[0] for event in self.events], self.developer.closed), (["callable"], False))
 
 
 class StopTests(DebugHouse):
