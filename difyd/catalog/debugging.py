@@ -33,8 +33,10 @@ from difyd.store.database.installations import AlreadyInstalled, Removed
 from difyd.store.database.tables import plugin_installations
 
 SOURCE: Final = "remote"
-ROUND: Final = 60.0
-"""Seconds between two looks for rows that no connection stands behind; they go when two looks have found them."""
+ROUND: Final = 30.0
+"""Seconds between two looks for rows that no connection stands behind."""
+PATIENCE: Final = 120.0
+"""Seconds for which such a row stays: a plugin whose daemon has restarted connects again within ten."""
 
 
 @implementer(IDebugHost)
@@ -42,7 +44,7 @@ class DebugInstallations(Service):
     """
     Writes the rows of plugins under development, and removes them.
 
-    What a crash has left goes when the daemon starts. What the database refused to remove at a disconnect goes later.
+    What a crash has left, or the database refused to remove at a disconnect, goes when nobody has come back to it for two minutes.
     """
 
     log = Logger()
@@ -54,15 +56,16 @@ class DebugInstallations(Service):
         self._announcements = announcements
         self._mine: set[str] = set()
         """Installations that a connection of this node stands behind."""
-        self._suspects: frozenset[str] = frozenset()
+        self._suspects: dict[str, float] = {}
+        """Installations without a connection, and when they were found."""
         self._work = Background()
+        self._clock = clock
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
-    def startService(self) -> Deferred[None]:
-        """Fires when the rows of plugins that were connected to an earlier run are removed; trouble with that does not hinder the start."""
+    def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._start())
+        self._looking.start(ROUND)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()  # type: ignore[no-untyped-call]
@@ -107,22 +110,18 @@ class DebugInstallations(Service):
 
     # rows without a connection
 
-    async def _start(self) -> None:
-        await self._remove_stale(at_once=True)
-        self._looking.start(ROUND, now=False)
-
     def _look(self) -> Deferred[None]:
-        return self._work.finish("looking for plugins that are not connected any more", self._remove_stale(at_once=False))
+        return self._work.finish("looking for plugins that are not connected any more", self._remove_stale())
 
-    async def _remove_stale(self, at_once: bool) -> None:
-        """A row that was written a moment ago may not be among ours yet, so that one look is enough only while nobody can connect."""
+    async def _remove_stale(self) -> None:
         try:
             others = [row for row in await self._database.read(_remote_blocking) if row.id not in self._mine]
             elsewhere = await self._announcements.elsewhere([row.identifier for row in others]) if others else ()
             stale = [row for row in others if row.identifier not in elsewhere]
-            known, self._suspects = self._suspects, frozenset(row.id for row in stale)
+            now = self._clock.seconds()
+            self._suspects = {row.id: self._suspects.get(row.id, now) for row in stale}
             for row in stale:
-                if at_once or row.id in known:
+                if now - self._suspects[row.id] >= PATIENCE and row.id not in self._mine:
                     self.log.info("{identifier} of {tenant} is not connected any more", identifier=str(row.identifier), tenant=row.tenant)
                     await self.uninstall(row.tenant, row.identifier, row.id)
         except DaemonError as why:

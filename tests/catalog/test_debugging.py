@@ -3,7 +3,7 @@
 import msgspec
 from zope.interface.verify import verifyObject
 
-from difyd.catalog.debugging import ROUND, DebugInstallations
+from difyd.catalog.debugging import PATIENCE, ROUND, DebugInstallations
 from difyd.catalog.listings import Listings
 from difyd.entities.declaration import Declaration
 from difyd.entities.identifier import PluginIdentifier
@@ -114,25 +114,39 @@ class InstallTests(DebugHouse):
 
 class StaleTests(DebugHouse):
     def test_start(self) -> None:
-        """What was connected when a daemon was killed is removed by the next one; what is installed stays, and what other nodes have."""
+        """What was connected when a daemon was killed may come back for two minutes; what is installed stays, and what others have."""
         for name in ("killed", "elsewhere"):
             self.connect(named(name))
         self.have()
         self.cluster.there = (named("elsewhere"),)
+        self.successResultOf(self.host.stopService())
         self.run_of_a_daemon()
+        self.clock.pump([ROUND] * int(PATIENCE / ROUND - 1))
+        self.assertEqual(len(self.rows()), 3)
+        self.clock.advance(ROUND)
         self.assertEqual({row[0] for row in self.rows()}, {str(WEATHER), str(named("elsewhere"))})
+
+    def test_came_back(self) -> None:
+        """A plugin that connects again in time keeps its row."""
+        before = self.connect()
+        self.successResultOf(self.host.stopService())
+        self.host = self.run_of_a_daemon()
+        self.clock.advance(PATIENCE - 1)
+        self.assertEqual(self.connect(), before)
+        self.clock.pump([ROUND] * 9)
+        self.assertEqual(len(self.rows()), 1)
 
     def test_connected_ones_stay(self) -> None:
         """Rows that a connection stands behind are nobody's leftovers."""
         self.connect()
-        self.clock.pump([ROUND] * 3)
+        self.clock.pump([ROUND] * 9)
         self.assertEqual(len(self.rows()), 1)
 
     def test_removed_later(self) -> None:
-        """What the database did not remove at the disconnect goes when two looks in a row have found it."""
+        """What the database did not remove at the disconnect goes when nobody has come back to it."""
         self.connect()
         self.host._mine.clear()
-        self.clock.advance(ROUND)
+        self.clock.pump([ROUND] * int(PATIENCE / ROUND))
         self.assertEqual(len(self.rows()), 1)
         self.clock.advance(ROUND)
         self.assertEqual(self.rows(), [])
