@@ -183,6 +183,7 @@ class DebugConnection(LineReceiver):
 
     def check(self, kind: Kind, data: bytes) -> None:
         assert self._submission is not None
+        self._submission.expect(data)
         self.pauseProducing()
         self._inquiries.in_order(self._submission, kind, data)
 

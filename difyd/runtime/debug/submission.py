@@ -122,6 +122,10 @@ class Submission:
         self._assets.add(data)
         self.weight += self._assets.weight - before
 
+    def expect(self, data: bytes) -> None:
+        """This declaration is about to be looked at. It may wait long for its turn, so it counts from now on."""
+        self.weight += DECODED * len(data)
+
     def declare_blocking(self, kind: Kind, data: bytes) -> None:
         """
         Take a manifest or a list of providers: all of them are checked, the first one counts. Raises Refusal.
@@ -139,7 +143,6 @@ class Submission:
                 self._declarations.declare_providers(kind.name, data)
         except BadPackage as why:
             raise Refusal(f"{kind.invalid}: {why}") from why
-        self.weight += DECODED * len(data)
 
     def complete_blocking(self) -> Complete:
         """

@@ -131,6 +131,13 @@ class RegistrationTests(DebugHouse):
             developer.send(b" " * (40 << 20))
         self.assertEqual([developer.told for developer in (patient, *greedy)], ["", "", "server is busy now, please try again later\n"])
 
+    def test_memory_of_declarations(self) -> None:
+        """A declaration counts from the moment in which it has come, not only when it has been looked at: many may wait for that."""
+        developer = self.connect().say(message(*KNOWN))
+        large = encoded(message("manifest_declaration", manifest(privacy="x" * (9 << 20))))
+        developer.connection.dataReceived(large)  # no further turn of the reactor
+        self.assertEqual(developer.told, "server is busy now, please try again later\n")
+
     def test_internal_error(self) -> None:
         """A bug of ours does not leave the developer without a word."""
         self.host.trouble = RuntimeError("bug")  # type: ignore[assignment]
