@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from difyd.settings import BadSettings, Settings, areas, variables
 from difyd.settings.page import listing, reference
 from difyd.settings.variable import Status, Variable, declared, duration, flag, integer, positive, words
+from tests.certificates import certificate
 
 REQUIRED = {"SERVER_KEY": "key", "DIFY_INNER_API_URL": "http://api:5001", "DIFY_INNER_API_KEY": "inner"}
 ROOT = Path(__file__).parent.parent
@@ -353,3 +354,23 @@ class DebuggingTests(SynchronousTestCase):
         """A certificate needs its key."""
         (problem,) = self.problems(PLUGIN_REMOTE_INSTALLING_TLS_CERTIFICATE="/c.pem")
         self.assertIn("belong together", problem)
+
+    def with_files(self, certificate: Path, key: Path) -> dict[str, str]:
+        prefix = "PLUGIN_REMOTE_INSTALLING_TLS"
+        return {f"{prefix}_CERTIFICATE": str(certificate), f"{prefix}_KEY": str(key)}
+
+    def test_bad_certificate(self) -> None:
+        """Files that are missing, hold something else or do not belong together are named before the daemon starts."""
+        homes = [Path(self.mktemp()), Path(self.mktemp())]
+        for home in homes:
+            home.mkdir()
+        one, other = map(certificate, homes)
+        Settings.from_environment({**REQUIRED, **self.with_files(one.certificate, one.key)})
+        for files, sentence in (
+            ((one.certificate, homes[0] / "missing"), "No such file or directory"),
+            ((homes[0], one.key), "Is a directory"),
+            ((one.key, one.certificate), "accepted are a certificate and its key in PEM"),
+            ((one.certificate, other.key), "the key is not that of the certificate"),
+        ):
+            (problem,) = self.problems(**self.with_files(*files))
+            self.assertIn(sentence, problem)

@@ -6,6 +6,7 @@ Where the reference has a text for a problem, ours begins with it; the sentence 
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -58,11 +59,35 @@ def _debugging(settings: "Settings") -> Iterator[Problem]:
         if not getattr(settings, f"plugin_remote_installing_{what}"):
             variable = f"PLUGIN_REMOTE_INSTALLING_{what.upper()}"
             yield variable, f"plugin remote installing {what} is empty: set {variable}, or PLUGIN_REMOTE_INSTALLING_ENABLED=false"
-    if bool(settings.plugin_remote_installing_tls_certificate) != bool(settings.plugin_remote_installing_tls_key):
+    certificate, key = settings.plugin_remote_installing_tls_certificate, settings.plugin_remote_installing_tls_key
+    if bool(certificate) != bool(key):
         yield (
             "PLUGIN_REMOTE_INSTALLING_TLS_KEY",
             f"{INVALID}: PLUGIN_REMOTE_INSTALLING_TLS_CERTIFICATE and PLUGIN_REMOTE_INSTALLING_TLS_KEY belong together: set both or neither",
         )
+    elif certificate:
+        yield from _certificate("PLUGIN_REMOTE_INSTALLING_TLS", certificate, key)
+
+
+def _certificate(prefix: str, certificate: str, key: str) -> Iterator[Problem]:
+    """A daemon that found out later would end with a traceback, or turn every connection away."""
+    unreadable = False
+    for variable, file in ((f"{prefix}_CERTIFICATE", certificate), (f"{prefix}_KEY", key)):
+        try:
+            Path(file).read_bytes()
+        except OSError as why:
+            unreadable = True
+            yield variable, f"{INVALID}: {variable} is {file!r}, which cannot be read: {why.strerror}"
+    if unreadable:
+        return
+    import ssl  # most daemons have no certificate
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, ValueError) as why:
+        mismatch = getattr(why, "reason", "") == "KEY_VALUES_MISMATCH"
+        what = "the key is not that of the certificate" if mismatch else "accepted are a certificate and its key in PEM, without a password"
+        yield f"{prefix}_CERTIFICATE", f"{INVALID}: {prefix}_CERTIFICATE is {certificate!r}, {prefix}_KEY is {key!r}; {what}"
 
 
 def _database(settings: "Settings") -> Iterator[Problem]:

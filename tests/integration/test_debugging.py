@@ -1,6 +1,5 @@
 """The debugging port on real sockets: the real SDK in its remote mode, and TLS."""
 
-import datetime
 import os
 import socket
 import ssl
@@ -14,9 +13,6 @@ from typing import Any
 
 import msgspec
 from attrs import define, field
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Raw
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -30,6 +26,7 @@ from difyd.runtime.debug.assembly import DebugSettings, Neighbours, Tls, assembl
 from difyd.runtime.debug.plugins import Alone, Limits
 from difyd.runtime.interfaces import IPluginRuntime, ISession
 from difyd.telemetry.metrics import NoMetrics
+from tests.certificates import certificate
 from tests.runtime.debug.house import MemoryHost, MemoryKeys, encoded, registration
 
 ROOT = Path(__file__).parent.parent.parent
@@ -206,28 +203,6 @@ def wait_for(holds: Callable[[], bool]) -> None:
         if holds():
             return
         time.sleep(0.05)
-
-
-def certificate(home: Path) -> Tls:
-    """A certificate for this machine, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    tls = Tls(home / "certificate.pem", home / "key.pem")
-    tls.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    tls.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return tls
 
 
 def connect(port: int, tls: Tls) -> ssl.SSLSocket:

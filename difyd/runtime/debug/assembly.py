@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from attrs import frozen
 from OpenSSL.crypto import FILETYPE_PEM
-from OpenSSL.crypto import Error as OpenSSLError
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair
@@ -82,7 +81,7 @@ def assemble_debugging(reactor: Any, endpoint: IStreamServerEndpoint, neighbours
 
 
 def debugging_port(reactor: Any, host: str, number: int, tls: Tls | None = None) -> IStreamServerEndpoint:
-    """Where the port is to be. With `tls` the files are read here; raises OSError, and ValueError when they hold something else."""
+    """Where the port is to be. With `tls` the files are read here; that they are in order is for the settings to say (`settings.checks`)."""
     if tls is not None:
         return SSL4ServerEndpoint(reactor, number, _certificate(tls), backlog=BACKLOG, interface=host)
     kind: type[TCP4ServerEndpoint] | type[TCP6ServerEndpoint] = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
@@ -90,9 +89,6 @@ def debugging_port(reactor: Any, host: str, number: int, tls: Tls | None = None)
 
 
 def _certificate(tls: Tls) -> CertificateOptions:
-    try:
-        leaf, *chain = (Certificate.loadPEM(pem).original for pem in _CERTIFICATES.findall(tls.certificate.read_bytes()))
-        key = KeyPair.load(tls.key.read_bytes(), FILETYPE_PEM).original
-    except (OpenSSLError, ValueError) as why:
-        raise ValueError(f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM: {why}") from why
+    leaf, *chain = (Certificate.loadPEM(pem).original for pem in _CERTIFICATES.findall(tls.certificate.read_bytes()))
+    key = KeyPair.load(tls.key.read_bytes(), FILETYPE_PEM).original
     return CertificateOptions(privateKey=key, certificate=leaf, extraCertChain=chain)
