@@ -40,11 +40,11 @@ class Refusal(DaemonError):
 
 
 def last_words(why: DaemonError) -> bytes:
-    """The text of an error on one line, which the SDK shows in one piece; without its newline."""
+    """The text of an error on one line, which the SDK shows in one piece; without its newline, and with nothing that steers a terminal."""
     text = "; ".join(filter(None, map(str.strip, str(why).splitlines())))
     if len(text) > LAST_WORDS:
         text = text[: LAST_WORDS - 1] + "…"
-    return text.encode(errors="replace")
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text).encode()
 
 
 @frozen

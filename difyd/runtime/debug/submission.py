@@ -63,15 +63,16 @@ class Assets(Mapping[str, bytes]):
             chunk = _chunk.decode(data)
         except (DecodeError, UnicodeDecodeError) as why:
             raise Refusal(f"transfer assets failed, error: {why}") from why
-        for member in ("filename", "data"):
-            if not getattr(chunk, member):
-                raise Refusal(f"transfer assets failed, error: {member} is missing")
+        if not chunk.filename:
+            raise Refusal("transfer assets failed, error: filename is missing")
+        if not chunk.data:
+            raise Refusal(f"transfer assets failed, error: {chunk.filename}: data is missing")
         if self._decoded + len(chunk.data) > ASSETS or self.weight + FILE + len(chunk.filename) > 2 * ASSETS:
             raise Refusal(TOO_MANY_ASSETS)
         try:
             piece = binascii.a2b_base64(chunk.data, strict_mode=True)
         except ValueError as why:
-            raise Refusal(f"assets decode failed, error: {why}") from why
+            raise Refusal(f"assets decode failed, error: {chunk.filename}: {why}") from why
         if chunk.filename not in self._files:
             self._files[chunk.filename] = bytearray()
             self.weight += FILE + len(chunk.filename)

@@ -87,7 +87,7 @@ class RegistrationTests(DebugHouse):
             ([message(*KNOWN)], "handshake already completed\n"),
             ([5], INVALID),
             ([message("tool_declaration", [tool()]), message("tool_declaration", [])], "tools declaration already registered\n"),
-            ([chunk(data="YQ")], "assets decode failed, error: Incorrect padding\n"),
+            ([chunk(data="YQ")], "assets decode failed, error: icon.svg: Incorrect padding\n"),
             ([message("end", {})], "no registration transferred, cannot initialize\n"),
         ]
         for said, line in cases:

@@ -85,4 +85,4 @@ class LastWordsTests(SynchronousTestCase):
         """A refusal is one line however many rules were broken, and bounded."""
         self.assertEqual(last_words(Refusal("a:\n  b\r\n\nc")), b"a:; b; c")
         self.assertEqual(len(last_words(Refusal("é" * 5000)).decode()), 4096)
-        self.assertEqual(last_words(Refusal("lone \ud800")), b"lone ?")
+        self.assertEqual(last_words(Refusal("lone \ud800, red \x1b[31m, “ü”")), r"lone \ud800, red \x1b[31m, “ü”".encode())

@@ -88,7 +88,7 @@ class SubmissionTests(SynchronousTestCase):
     def test_not_base64(self) -> None:
         """Only standard base64 with its padding."""
         for data in ("not base64!", "YQ", "YQ=", "3c7376670", "a-_b", "YQ==YQ==", "é", "Y Q=="):
-            self.assertRegex(self.refusal(self.submission.add_asset, asset(data=data)), "^assets decode failed, error: .")
+            self.assertRegex(self.refusal(self.submission.add_asset, asset(data=data)), "^assets decode failed, error: icon.svg: .")
 
     def test_assets_too_large(self) -> None:
         """What was decoded and the text of the next piece together stay below 50 MiB."""
