@@ -43,11 +43,14 @@ def main() -> int:
     options = arguments.parse_args()
     home: Path = options.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    with running_daemon(home, port) as daemon:
+    port = free_port(5002)  # as in every Dify deployment
+    debugging_port = free_port(5003)
+    for end in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed is as good as Ctrl-C
+        signal.signal(end, signal.default_int_handler)
+    with running_daemon(home, port, debugging_port) as daemon, contextlib.suppress(KeyboardInterrupt):
         show(Client(f"http://127.0.0.1:{port}"), home)
         if not options.once:
-            serve_on(daemon, port)
+            serve_on(daemon, port, debugging_port)
     say("Stopped", f"the daemon ended with status {daemon.returncode}")
     return 0 if daemon.returncode == 0 else 1
 
@@ -80,16 +83,17 @@ def show(dify: "Client", home: Path) -> None:
     print(f"{drawing.stat().st_size} bytes in {home.name}/words.svg")
 
 
-def serve_on(daemon: "subprocess.Popen[bytes]", port: int) -> None:
+def serve_on(daemon: "subprocess.Popen[bytes]", port: int, debugging_port: int) -> None:
     body = {"user_id": "you", "data": {"provider": "text", "tool": "describe", "tool_parameters": {"text": "Hello!"}}}
     say("Serving", "Ctrl-C ends it. Try in another terminal:")
     print(f"""
     curl -N http://127.0.0.1:{port}/plugin/{TENANT}/dispatch/tool/invoke \\
          -H 'X-Api-Key: {KEY}' -H 'X-Plugin-ID: {PLUGIN_ID}' -H 'Content-Type: application/json' \\
          -d '{json.dumps(body)}'
+
+    A plugin of your own: docs/debugging.md; it connects to 127.0.0.1:{debugging_port}
 """)
-    with contextlib.suppress(KeyboardInterrupt):
-        daemon.wait()
+    daemon.wait()
 
 
 class Client:
@@ -148,7 +152,7 @@ def opened(envelope: Mapping[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def running_daemon(home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def running_daemon(home: Path, port: int, debugging_port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A daemon with nothing configured but what it cannot do without; stopped at the end."""
     ours = {variable.name for variable in variables()} - {variable.name for variable in declared(Environments)}
     environment = {name: value for name, value in os.environ.items() if name not in ours and name != "DIFYD_SETTINGS"}
@@ -156,6 +160,7 @@ def running_daemon(home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]
         SERVER_KEY=KEY,
         SERVER_HOST="127.0.0.1",
         SERVER_PORT=str(port),
+        PLUGIN_REMOTE_INSTALLING_PORT=str(debugging_port),
         DIFY_INNER_API_URL="http://127.0.0.1:5001",  # nobody listens there: the plugin of the demo does not call Dify
         DIFY_INNER_API_KEY="demo-inner-key",
         PLUGIN_STORAGE_LOCAL_ROOT=str(home / "storage"),
@@ -196,9 +201,9 @@ def wait_until_serving(daemon: "subprocess.Popen[bytes]", port: int, log: Path) 
     raise SystemExit(f"the daemon does not serve. The end of {log}:\n{tail}")
 
 
-def free_port() -> int:
-    """5002 as in every Dify deployment, or another one if that is taken."""
-    for port in (5002, 0):
+def free_port(wanted: int) -> int:
+    """The one that is wanted, or another one if that is taken."""
+    for port in (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))

@@ -73,7 +73,7 @@ def dify() -> Iterator[tuple[str, list[Any]]]:
 @contextmanager
 def daemon(home: Path, inner_api: str) -> Iterator["Notes"]:
     """A daemon that has the example installed."""
-    port = free_port()
+    port = free_port(0)
     ours = {variable.name for variable in variables()} - {variable.name for variable in declared(Environments)}
     environment = {name: value for name, value in os.environ.items() if name not in ours} | {
         "SERVER_KEY": KEY, "SERVER_HOST": "127.0.0.1", "SERVER_PORT": str(port), "PLUGIN_REMOTE_INSTALLING_ENABLED": "false",

@@ -1,10 +1,11 @@
 """The command, the demo and the example plugin, as a newcomer meets them."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import PIPE, STDOUT, CompletedProcess, run
+from subprocess import PIPE, STDOUT, CompletedProcess, Popen, run
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -51,6 +52,21 @@ class Demo(SynchronousTestCase):
             self.assertIn('{"rows": [{"city": "Oslo", "people": 717710}, {"city": "Turku", "people": 206035}]}', demo.stdout)
             self.assertIn("the daemon ended with status 0", demo.stdout)
             self.assertTrue((Path(home) / "words.svg").read_bytes().startswith(b"<svg"))
+
+    def test_ended(self) -> None:
+        """A demo whose terminal is closed takes its daemon with it."""
+        with TemporaryDirectory() as home:
+            demo = Popen([sys.executable, str(ROOT / "examples" / "demo.py"), "--home", home], stdout=PIPE, stderr=STDOUT, text=True)
+            assert demo.stdout is not None
+            said = ""
+            while "== Package" not in said:
+                line = demo.stdout.readline()
+                self.assertTrue(line, said)
+                said += line
+            demo.send_signal(signal.SIGHUP)
+            said += demo.communicate(timeout=LIMIT)[0]
+            self.assertIn("== Stopped: the daemon ended with status 0", said)
+            self.assertEqual(demo.returncode, 0)
 
     def need_packages(self, home: str) -> None:
         """The SDK comes from a package index; where none can be reached there is nothing to try."""
