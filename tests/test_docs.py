@@ -7,13 +7,18 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("README.md")),
+]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
 NAME = re.compile(r"`((?:web|catalog|invoke|callback|runtime|store|package|wire|settings|telemetry|service|lifecycle)\.[\w.]+)`")
 
 
 class Pages(SynchronousTestCase):
-    """README.md and docs/."""
+    """README.md, docs/ and the READMEs of the examples."""
 
     def test_links(self) -> None:
         """Every link inside the repository leads somewhere."""

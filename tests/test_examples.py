@@ -6,6 +6,7 @@ from math import isclose
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import Any
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -28,11 +29,12 @@ def part_of(example: str, name: str) -> ModuleType:
 
 class Packages(SynchronousTestCase):
     def test_built(self) -> None:
-        """There is an example of every kind; nothing in their packages is to be regretted, and nothing is there that should not be."""
+        """There is one of every kind, and of every type of data source; their packages are complete, and hold nothing else."""
         found = sorted(manifest.parent.name for manifest in EXAMPLES.glob("*/manifest.yaml"))
-        self.assertEqual(
-            found, ["app_hook", "build_notices", "handbook_drive", "offline_models", "reading_notes", "text_toolbox", "tool_agent"]
-        )
+        self.assertEqual(found, [
+            "app_hook", "build_notices", "handbook_drive", "harbour_site", "meeting_minutes", "offline_models", "reading_notes",
+            "text_toolbox", "tool_agent",
+        ])  # fmt: skip
         with TemporaryDirectory() as directory:
             package = Path(directory) / "example.difypkg"
             for example in found:
@@ -165,6 +167,65 @@ class Drive(SynchronousTestCase):
                             ("", "secret.md"), ("shelf", "missing.md")):  # fmt: skip
             self.assertRaises(ValueError, self.handbook.read, shelf, path)
         self.assertEqual(self.handbook.read("shelf", "page.md"), b"page")
+
+
+class Site(SynchronousTestCase):
+    """examples/harbour_site/crawler.py and site_files.py."""
+
+    def crawl(self, pages: dict[str, str], limit: int = 10, **options: Any) -> list[tuple[str, int]]:
+        crawler = part_of("harbour_site", "crawler")
+        return [(page.url, known) for page, known in crawler.crawl("http://a/", pages.get, limit, **options)]
+
+    def test_links(self) -> None:
+        """Each page of the site once, in the order in which they were found; other sites, other schemes and dead links are left out."""
+        pages = {
+            "http://a/": "<a href=b>b</a><a href='b#part'>b</a><a href=dead>d</a><a href='//c/'>c</a><a href='mailto:x@a'>m</a><a>none</a>",
+            "http://a/b": "<a href=/>back</a><a href=e/f>f</a>",
+            "http://a/e/f": "<a href=../b>b</a>",
+            "http://c/": "",
+        }
+        self.assertEqual(self.crawl(pages), [("http://a/", 3), ("http://a/b", 4), ("http://a/e/f", 4)])
+        self.assertEqual(self.crawl(pages, 2), [("http://a/", 2), ("http://a/b", 2)])
+        self.assertEqual(self.crawl(pages, follow=False), [("http://a/", 1)])
+        self.assertRaises(ValueError, self.crawl, {})
+
+    def test_text(self) -> None:
+        """What a reader sees: words, lines and entities; no scripts, no menus, no markup, however badly it is closed."""
+        html = "<title> A\n b</title><script>if (a<b) {}</script><nav>menu</nav><h1>One</h1><p>two <b>three</b> &amp;<br>four<li>five"
+        page = part_of("harbour_site", "crawler").read("http://a/", html)
+        self.assertEqual((page.title, page.text), ("A b", "One\ntwo three &\nfour\nfive"))
+
+    def test_files(self) -> None:
+        """Only files of the site are pages, by whatever address."""
+        fetch = part_of("harbour_site", "site_files").fetch
+        self.assertIn("Welcome", fetch("https://harbour.example"))
+        for address in ("https://harbour.example/../main.py", "https://harbour.example/%2e%2e/main.py", "https://other.example/", "file:///etc/passwd",
+                        "https://harbour.example//etc/passwd", "https://harbour.example/none.html"):  # fmt: skip
+            self.assertIsNone(fetch(address), address)
+
+
+class Documents(SynchronousTestCase):
+    """examples/meeting_minutes/minutes.py."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp())
+        (self.root / "team").mkdir(parents=True)
+        (self.root / "team" / "2026-01-31-a.md").write_text("# First\nwords")
+        (self.root / "team" / "2026-01-31-a-b.md").write_text("")
+        (self.root / "secret.md").write_text("secret")
+        self.minutes = part_of("meeting_minutes", "minutes").Minutes(self.root)
+
+    def test_pages(self) -> None:
+        """A page has the title of its heading, or its name, the day of its name and the page whose name it continues."""
+        pages = [(page.id, page.title, page.date, page.parent) for page in self.minutes.teams()["team"]]
+        self.assertEqual(pages, [("2026-01-31-a", "First", "2026-01-31", None),
+                                 ("2026-01-31-a-b", "2026-01-31-a-b", "2026-01-31", "2026-01-31-a")])  # fmt: skip
+
+    def test_outside(self) -> None:
+        """Only pages that are listed can be read."""
+        self.assertEqual(self.minutes.read("team", "2026-01-31-a"), "# First\nwords")
+        for team, page in (("team", "../secret"), ("..", "secret"), (".", "secret"), ("team", ""), ("none", "a")):
+            self.assertRaises(ValueError, self.minutes.read, team, page)
 
 
 class Signatures(SynchronousTestCase):
