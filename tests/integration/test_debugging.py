@@ -1,6 +1,7 @@
 """The debugging port on real sockets: the real SDK in its remote mode, and TLS."""
 
 import os
+import re
 import socket
 import ssl
 import sys
@@ -30,6 +31,7 @@ from tests.certificates import certificate
 from tests.runtime.debug.house import MemoryHost, MemoryKeys, encoded, registration
 
 ROOT = Path(__file__).parent.parent.parent
+EXAMPLE = ROOT / "examples" / "text_toolbox"
 SDK = "dify_plugin==0.7.4"
 """The newest one for Python 3.11, on which these tests have to run as well."""
 LIMIT = 300.0
@@ -91,14 +93,22 @@ class Call:
 
 
 def describe(text: str) -> Call:
+    return tool_call("text", "describe", text=text)
+
+
+def greet(name: str) -> Call:
+    return tool_call("hello", "greet", name=name)
+
+
+def tool_call(provider: str, tool: str, **parameters: str) -> Call:
     data = {
         "type": "tool",
         "action": "invoke_tool",
         "user_id": "u",
-        "provider": "text",
-        "tool": "describe",
+        "provider": provider,
+        "tool": tool,
         "credentials": {},
-        "tool_parameters": {"text": text},
+        "tool_parameters": parameters,
     }
     line = {"session_id": Call(b"").id, "event": "request", "data": data}
     return Call(msgspec.json.encode(line) + b"\n")
@@ -147,6 +157,24 @@ class SdkTests(PortTestCase):
             plugin.kill()
             plugin.wait()
 
+    async def test_page(self) -> None:
+        """The plugin of docs/debugging.md, typed as the page says, greets."""
+        home = await deferToThread(install_sdk, self.mktemp())
+        source = home / "hello"
+        type_page(source)
+        port = await self.serve()
+        arrival = self.supervisor.when_connected()
+        plugin = start_plugin(home, port, source=source)
+        try:
+            runtime = await arrival
+            call = greet("World")
+            await runtime.open(call)
+            (chunk,) = await call.over
+            self.assertEqual((str(runtime.identifier)[:14], chunk["message"]), ("me/hello:0.0.1", {"text": "Hello, World!"}))
+        finally:
+            plugin.kill()
+            plugin.wait()
+
     async def test_wrong_key(self) -> None:
         """Its developer reads why it is turned away."""
         home = await deferToThread(install_sdk, self.mktemp())
@@ -189,10 +217,20 @@ def install_sdk(directory: str) -> Path:
     return home
 
 
-def start_plugin(home: Path, port: int, key: str = "key-1") -> "Popen[bytes]":
+def type_page(directory: Path) -> None:
+    """Write the files that the page has its reader write."""
+    page = (ROOT / "docs" / "debugging.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", page, re.DOTALL | re.MULTILINE):
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if name != ".env":  # whose key is another one; `start_plugin` gives its own
+            file.write_text(text, encoding="utf-8")
+
+
+def start_plugin(home: Path, port: int, key: str = "key-1", source: Path = EXAMPLE) -> "Popen[bytes]":
     """As its developer would; what it says goes to `plugin.log`."""
     settings = {"INSTALL_METHOD": "remote", "REMOTE_INSTALL_URL": f"127.0.0.1:{port}", "REMOTE_INSTALL_KEY": key, "PYTHONUNBUFFERED": "1"}
-    command, source = [str(home / "venv" / "bin" / "python"), "-m", "main"], ROOT / "examples" / "text_toolbox"
+    command = [str(home / "venv" / "bin" / "python"), "-m", "main"]
     with (home / "plugin.log").open("wb") as out:
         return Popen(command, cwd=source, env={"PATH": os.environ["PATH"], **settings}, stdin=DEVNULL, stdout=out, stderr=STDOUT)
 

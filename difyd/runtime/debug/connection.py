@@ -203,7 +203,7 @@ class DebugConnection(LineReceiver):
         self._who["identifier"] = str(identifier)
 
     def serve(self) -> None:
-        self.log.info("{identifier} of {tenant} is connected from {peer}", **self._who)
+        self.log.info("the plugin at {peer} is registered: {identifier} of {tenant}", **self._who)
         self._submission = None
         self._said.clear()
         self._desk.visitors.leave(self)
@@ -320,6 +320,9 @@ def _throw_away(data: bytes) -> None:
 
 
 def address(peer: object) -> str:
-    if isinstance(peer, IPv4Address | IPv6Address):
-        return f"{peer.host}:{peer.port}"
+    match peer:
+        case IPv4Address(host=host, port=port):
+            return f"{host}:{port}"
+        case IPv6Address(host=host, port=port):
+            return f"[{host}]:{port}"
     return str(peer)

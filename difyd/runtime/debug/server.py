@@ -72,7 +72,7 @@ class DebugServer(Service):
         try:
             self._port = await self._endpoint.listen(_Factory(self))
         except CannotListenError as why:
-            self.log.error("nobody can debug plugins, the debugging port cannot be bound: {why}", why=str(why))
+            self.log.error("start remote plugin server failed: nobody can debug plugins, the port cannot be bound: {why}", why=str(why))
             return False
         self.log.info("plugins under development are awaited on {address}", address=address(self._port.getHost()))
         return True
