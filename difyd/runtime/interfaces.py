@@ -119,7 +119,8 @@ class IRuntimes(Interface):
         The runtime of an installed plugin for `tenant`.
 
         A debugging connection of the same plugin id and tenant goes first. A plugin that is starting or stopped is started and waited for,
-        at most `PLUGIN_STARTUP_WAIT` seconds. Returns without a turn of the reactor when it runs. Raises NoRuntime with the cause.
+        at most `PLUGIN_STARTUP_WAIT` seconds; one under development that is not connected, for a second. Returns without a turn of the
+        reactor when it runs. Raises NoRuntime with the cause.
         """
 
 

@@ -33,6 +33,8 @@ ROUND: Final = 30.0
 """Seconds between two looks at what is installed, from the end of one to the start of the next."""
 SECOND_LOOK: Final = 5.0
 """Seconds after which a plugin that seems to be uninstalled is looked for again, before it is stopped."""
+RETURN: Final = 1.0
+"""Seconds for which a plugin under development that is listed, and not connected, is expected: the daemon may have just restarted."""
 
 
 @frozen
@@ -66,6 +68,8 @@ class Supervisor(Service):
         self._identified: dict[PluginIdentifier, IShadow] = {}
         """The debugging connections once more, for callers that know an identifier and no tenant (http-api 10)."""
         self._held: set[Deferred[IPluginRuntime]] = set()
+        self._expected: list[tuple[tuple[str, str], Deferred[IPluginRuntime]]] = []
+        """Calls that wait for a plugin under development, by tenant and plugin id."""
         """Calls that wait for a plugin."""
         self._reserved: Counter[PluginIdentifier] = Counter()
         self._backoffs = Backoffs(jitter)
@@ -128,31 +132,43 @@ class Supervisor(Service):
         runtime = self._running.get(identifier)
         if runtime is not None and runtime.available:
             return runtime
-        return await self._hold(identifier, kind)
+        return await self._hold(tenant, identifier, kind)
 
-    async def _hold(self, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
+    async def _hold(self, tenant: str, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
         """Wait for a plugin that is not up, as long as a caller is made to wait."""
-        if self._local is None or kind is not RuntimeType.LOCAL:
-            raise NoRuntime
         if self._closing:
             raise ShuttingDown
-        held = Deferred.fromCoroutine(self._demand(self._local, identifier))
+        if kind is RuntimeType.LOCAL and self._local is not None:
+            held, limit = Deferred.fromCoroutine(self._demand(self._local, identifier)), self._patience.startup
+        elif kind is RuntimeType.REMOTE and tenant:
+            held, limit = self._expect(tenant, identifier.plugin_id), RETURN
+        else:
+            raise NoRuntime
         self._held.add(held)
         try:
-            return await held.addTimeout(self._patience.startup, self._clock)
+            return await held.addTimeout(limit, self._clock)
         except CancelledError:
             if self._closing:
                 raise ShuttingDown from None
             raise
         except TimeoutError:
+            if kind is RuntimeType.REMOTE:
+                raise NoRuntime("the plugin is under development, and not connected") from None
             launch = self._launches.get(identifier)
             cause = self._backoffs.of(identifier).cause or (launch.latest if launch is not None else "")
-            waited = f"the plugin was not ready within {self._patience.startup:g} seconds"
+            waited = f"the plugin was not ready within {limit:g} seconds"
             raise NoRuntime(f"{waited}: {cause}" if cause else waited) from None
         except (Unavailable, DaemonError) as why:
             raise NoRuntime(str(why)) from why
         finally:
             self._held.discard(held)
+
+    def _expect(self, tenant: str, plugin_id: str) -> Deferred[IPluginRuntime]:
+        """Fires when this plugin under development connects."""
+        waiter: Deferred[IPluginRuntime] = Deferred(lambda _: self._expected.remove((key, waiter)))
+        key = (tenant, plugin_id)
+        self._expected.append((key, waiter))
+        return waiter
 
     async def _demand(self, local: Local, identifier: PluginIdentifier) -> IPluginRuntime:
         """
@@ -340,6 +356,11 @@ class Supervisor(Service):
         self._shadows[tenant, runtime.identifier.plugin_id] = runtime
         self._identified[runtime.identifier] = runtime
         self.hooks.tell(hooks.Connected(tenant, runtime))
+        key = (tenant, runtime.identifier.plugin_id)
+        here = [waiter for expected, waiter in self._expected if expected == key]
+        self._expected = [each for each in self._expected if each[0] != key]
+        for waiter in here:
+            waiter.callback(runtime)
 
     def disconnected(self, tenant: str, runtime: IShadow) -> None:
         """It is gone: what is installed answers again. Does nothing to a later connection of the same plugin."""

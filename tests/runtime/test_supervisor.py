@@ -420,8 +420,28 @@ class Finding(SupervisorCase):
 
     def test_other_kinds(self) -> None:
         """What does not run here is not started here."""
-        for kind in (RuntimeType.REMOTE, RuntimeType.SERVERLESS):
-            self.failureResultOf(Deferred.fromCoroutine(self.supervisor.find(T1, WEATHER, kind)), NoRuntime)
+        for tenant, kind in (("", RuntimeType.REMOTE), (T1, RuntimeType.SERVERLESS)):
+            self.failureResultOf(Deferred.fromCoroutine(self.supervisor.find(tenant, WEATHER, kind)), NoRuntime)
+
+    def test_expected_back(self) -> None:
+        """A plugin under development that is listed may be about to connect, after a restart of the daemon: its callers wait for a second."""
+        debugged = MemoryRuntime(identifier=PluginIdentifier.parse(f"acme/weather:9.9.9@{'1' * 64}"))
+        first, second, other = (Deferred.fromCoroutine(self.supervisor.find(tenant, WEATHER, RuntimeType.REMOTE)) for tenant in (T1, T1, T2))
+        self.stage.turn(0.9)
+        self.assertNoResult(first)
+        self.supervisor.connected(T1, debugged)
+        self.assertIs(self.successResultOf(first), debugged)
+        self.assertIs(self.successResultOf(second), debugged)
+        self.stage.turn(0.2)
+        self.assertIn("not connected", str(self.failureResultOf(other, NoRuntime).value))
+        self.supervisor.connected(T2, debugged)
+
+    def test_expected_in_vain(self) -> None:
+        """A daemon that stops makes nobody wait."""
+        waiting = Deferred.fromCoroutine(self.supervisor.find(T1, WEATHER, RuntimeType.REMOTE))
+        self.supervisor.end_held()
+        self.failureResultOf(waiting, ShuttingDown)
+        self.failureResultOf(Deferred.fromCoroutine(self.supervisor.find(T1, WEATHER, RuntimeType.REMOTE)), ShuttingDown)
 
     def test_shadow(self) -> None:
         """A debugging connection answers its tenant's calls to the plugin id, in whatever version, until it is gone."""
