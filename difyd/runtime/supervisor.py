@@ -27,6 +27,7 @@ from difyd.runtime.backoff import Backoff, Backoffs
 from difyd.runtime.interfaces import ILauncher, IPluginRuntime, IProgress, IRuntimes, IShadow
 from difyd.runtime.launch import Launch
 from difyd.runtime.local.runtime import LocalRuntime, Unavailable
+from difyd.runtime.shadows import Shadows
 from difyd.runtime.starter import NOT_READY, Local, Starter, go_duration
 
 ROUND: Final = 30.0
@@ -64,12 +65,8 @@ class Supervisor(Service):
         self._running: dict[PluginIdentifier, LocalRuntime] = {}
         self._launches: dict[PluginIdentifier, Launch] = {}
         self._retiring: set[LocalRuntime] = set()
-        self._shadows: dict[tuple[str, str], IShadow] = {}
-        self._identified: dict[PluginIdentifier, IShadow] = {}
-        """The debugging connections once more, for callers that know an identifier and no tenant (http-api 10)."""
+        self._shadows = Shadows()
         self._held: set[Deferred[IPluginRuntime]] = set()
-        self._expected: list[tuple[tuple[str, str], Deferred[IPluginRuntime]]] = []
-        """Calls that wait for a plugin under development, by tenant and plugin id."""
         """Calls that wait for a plugin."""
         self._reserved: Counter[PluginIdentifier] = Counter()
         self._backoffs = Backoffs(jitter)
@@ -125,10 +122,9 @@ class Supervisor(Service):
     # calls (IRuntimes) ----------------------------------------------------------------------------------------------------------------
 
     async def find(self, tenant: str, identifier: PluginIdentifier, kind: RuntimeType) -> IPluginRuntime:
-        if self._shadows:
-            shadow = self._shadows.get((tenant, identifier.plugin_id)) if tenant else self._identified.get(identifier)
-            if shadow is not None and (shadow.available or kind is not RuntimeType.LOCAL):
-                return shadow  # while it reconnects it has its callers wait, unless there is something installed to answer them
+        shadow = self._shadows.find(tenant, identifier, kind)
+        if shadow is not None:
+            return shadow
         runtime = self._running.get(identifier)
         if runtime is not None and runtime.available:
             return runtime
@@ -141,7 +137,7 @@ class Supervisor(Service):
         if kind is RuntimeType.LOCAL and self._local is not None:
             held, limit = Deferred.fromCoroutine(self._demand(self._local, identifier)), self._patience.startup
         elif kind is RuntimeType.REMOTE and tenant:
-            held, limit = self._expect(tenant, identifier.plugin_id), RETURN
+            held, limit = self._shadows.expect(tenant, identifier.plugin_id), RETURN
         else:
             raise NoRuntime
         self._held.add(held)
@@ -162,13 +158,6 @@ class Supervisor(Service):
             raise NoRuntime(str(why)) from why
         finally:
             self._held.discard(held)
-
-    def _expect(self, tenant: str, plugin_id: str) -> Deferred[IPluginRuntime]:
-        """Fires when this plugin under development connects."""
-        waiter: Deferred[IPluginRuntime] = Deferred(lambda _: self._expected.remove((key, waiter)))
-        key = (tenant, plugin_id)
-        self._expected.append((key, waiter))
-        return waiter
 
     async def _demand(self, local: Local, identifier: PluginIdentifier) -> IPluginRuntime:
         """
@@ -353,22 +342,12 @@ class Supervisor(Service):
 
     def connected(self, tenant: str, runtime: IShadow) -> None:
         """From now on `runtime` answers the calls of `tenant` to its plugin id, whatever is installed under it; the latest one counts."""
-        self._shadows[tenant, runtime.identifier.plugin_id] = runtime
-        self._identified[runtime.identifier] = runtime
+        self._shadows.add(tenant, runtime)
         self.hooks.tell(hooks.Connected(tenant, runtime))
-        key = (tenant, runtime.identifier.plugin_id)
-        here = [waiter for expected, waiter in self._expected if expected == key]
-        self._expected = [each for each in self._expected if each[0] != key]
-        for waiter in here:
-            waiter.callback(runtime)
 
     def disconnected(self, tenant: str, runtime: IShadow) -> None:
         """It is gone: what is installed answers again. Does nothing to a later connection of the same plugin."""
-        key = (tenant, runtime.identifier.plugin_id)
-        if self._shadows.get(key) is runtime:
-            del self._shadows[key]
-        if self._identified.get(runtime.identifier) is runtime:
-            del self._identified[runtime.identifier]
+        self._shadows.remove(tenant, runtime)
         self.hooks.tell(hooks.Disconnected(tenant, runtime))
 
     # for people who look --------------------------------------------------------------------------------------------------------------
