@@ -154,6 +154,7 @@ class Complaints(SynchronousTestCase):
             ({"DB_TYPE": "oracle"}, "unsupported database type: DB_TYPE is 'oracle'"),
             ({"DB_GORM_LOG_LEVEL": "x"}, "invalid configuration: invalid gorm log level: 'x'"),
             ({"DIFY_INNER_API_URL": "api:5001"}, "init dify invocation daemon failed: DIFY_INNER_API_URL"),
+            ({"DIFY_INNER_API_URL": "http://me:pass@api"}, "init dify invocation daemon failed: DIFY_INNER_API_URL names a user"),
             ({"DIFY_INNER_API_URL": "http://[::1"}, "init dify invocation daemon failed: DIFY_INNER_API_URL"),
             ({"ADMIN_API_ENABLED": "1", "ADMIN_API_KEY": "short"}, "length of admin api key must be greater than 10"),
             ({"REDIS_USE_AZURE_MANAGED_IDENTITY": "1", "REDIS_DB": "3"}, "invalid configuration: Azure Managed Redis only supports db 0"),

@@ -60,7 +60,10 @@ class BundleArchive:
             manifest = archive.find(MANIFEST_PATH)
             if manifest is not None and manifest.size > MAX_MANIFEST:
                 raise UnreadablePackage(f"the {MANIFEST_PATH} of the bundle is larger than {MAX_MANIFEST} bytes")
-            return cls(read_manifest(archive), archive, 2 * path.stat().st_size + max_package_size)
+            opened = read_manifest(archive)
+            if opened["type"] == "plugin":
+                raise UnreadablePackage("this is the package of a plugin and no bundle: upload it as a package")
+            return cls(opened, archive, 2 * path.stat().st_size + max_package_size)
         except BaseException:
             archive.close()
             raise

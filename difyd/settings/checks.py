@@ -45,6 +45,11 @@ def _server(settings: "Settings") -> Iterator[Problem]:
             "DIFY_INNER_API_URL",
             f"init dify invocation daemon failed: DIFY_INNER_API_URL is {shown!r}; accepted is an http or https URL",
         )
+    elif "@" in urlsplit(settings.dify_inner_api_url).netloc:
+        yield (
+            "DIFY_INNER_API_URL",
+            "init dify invocation daemon failed: DIFY_INNER_API_URL names a user: leave it out, Dify asks for the DIFY_INNER_API_KEY alone",
+        )
     if settings.admin_api_enabled and len(settings.admin_api_key) < ADMIN_KEY_LENGTH:
         yield (
             "ADMIN_API_KEY",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred
@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamSer
 from twisted.logger import Logger
 
 from difyd.errors import InternalError
+from difyd.telemetry.addresses import shown
 from difyd.web.body import InThread
 from difyd.web.front import Front
 from difyd.web.routes import Group, Mount, Routes
@@ -75,7 +76,7 @@ class Listener(Service):
             raise
         except Exception as why:  # CannotListenError, and whatever a parser of descriptions may raise
             raise InternalError(f"cannot serve HTTP: {why}") from why
-        self.log.info("HTTP is served at {address}", address=_where(self._port.getHost()))
+        self.log.info("HTTP is served at {address}", address=shown(self._port.getHost()))
 
     async def _stop(self) -> None:
         self._traffic.close()
@@ -98,7 +99,3 @@ class Listener(Service):
         except TimeoutError:
             return False
         return True
-
-
-def _where(address: Any) -> str:
-    return f"{address.host}:{address.port}" if hasattr(address, "host") else str(address)

@@ -59,6 +59,7 @@ class Site(server.Site):
 
     protocol = Channel  # type: ignore[assignment]  # twisted.web declares the wrapper that chooses between HTTP/1 and HTTP/2
     resource: Front
+    noisy = False  # the listener says where it serves
 
     def __init__(
         self, reactor: IReactorTime, front: Front, traffic: Traffic, in_thread: InThread, directory: Path, now: Callable[[], float]

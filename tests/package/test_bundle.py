@@ -84,3 +84,11 @@ class BundleTests(PackageCase):
             for name in ("gone", "./icon.svg", "../manifest.yaml"):
                 self.assertFalse(bundle.copy_asset(name, Path("never")))
         self.assertEqual(target.read_bytes(), b"a package")
+
+    def test_plugin_instead(self) -> None:
+        """Who takes the package of a plugin for a bundle is told so, instead of installing nothing."""
+        path = self.scratch() / "a"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("manifest.yaml", "type: plugin\nname: weather\n")
+        with self.assertRaisesRegex(UnreadablePackage, "upload it as a package"):
+            BundleArchive.open_blocking(path, max_package_size=1000)

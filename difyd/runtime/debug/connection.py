@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from attrs import define
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableDescriptor, INegotiated, IReactorTime, ITCPTransport
 from twisted.logger import Logger
@@ -25,6 +24,7 @@ from difyd.runtime.debug.registration import HANDSHAKE, new_life
 from difyd.runtime.debug.submission import Submission
 from difyd.runtime.interfaces import IChannel, ISession
 from difyd.runtime.sessions import IPluginListener, Sessions
+from difyd.telemetry.addresses import shown
 from difyd.wire.lines import LineBuffer, TooLong
 
 GREETING: Final = 16 * 1024
@@ -71,7 +71,7 @@ class DebugConnection(LineReceiver):
     def connectionMade(self) -> None:
         self._since = self._clock.seconds()
         self._wire = cast(Wire, self.transport)
-        self._who["peer"] = address(self._wire.getPeer())
+        self._who["peer"] = shown(self._wire.getPeer())
         self._outbox = Outbox(self._wire, self._desk.unread, self._life.stop)
         self._outbox.open()
         if ITCPTransport.providedBy(self.transport):
@@ -317,12 +317,3 @@ class _Channel:
 
 def _throw_away(data: bytes) -> None:
     """Bytes of a connection that is over."""
-
-
-def address(peer: object) -> str:
-    match peer:
-        case IPv4Address(host=host, port=port):
-            return f"{host}:{port}"
-        case IPv6Address(host=host, port=port):
-            return f"[{host}]:{port}"
-    return str(peer)

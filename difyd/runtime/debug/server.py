@@ -13,8 +13,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from difyd.runtime.debug.connection import DebugConnection, address
+from difyd.runtime.debug.connection import DebugConnection
 from difyd.runtime.debug.inquiries import Desk
+from difyd.telemetry.addresses import shown
 
 PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds between tries to bind the port; the last one for as long as the daemon runs."""
@@ -74,7 +75,7 @@ class DebugServer(Service):
         except CannotListenError as why:
             self.log.error("start remote plugin server failed: nobody can debug plugins, the port cannot be bound: {why}", why=str(why))
             return False
-        self.log.info("plugins under development are awaited on {address}", address=address(self._port.getHost()))
+        self.log.info("plugins under development are awaited on {address}", address=shown(self._port.getHost()))
         return True
 
     def _gave_up(self, failure: Failure) -> None:

@@ -1,14 +1,12 @@
 """The alarm of a connection, what waits for its plugin, and the bounds on those who have not registered."""
 
 from attrs import define, field
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from difyd.runtime.debug.connection import address
 from difyd.runtime.debug.deadline import Deadline
 from difyd.runtime.debug.messages import BUSY, Refusal
 from difyd.runtime.debug.outbox import Outbox
@@ -147,13 +145,6 @@ class Guest:
 
     def turn_out(self) -> None:
         self.turned_out.append(self.name)
-
-
-class AddressTests(SynchronousTestCase):
-    def test_address(self) -> None:
-        """As people write it."""
-        addresses = (IPv4Address("TCP", "192.0.2.1", 5003), IPv6Address("TCP", "::1", 5003), UNIXAddress(b"/socket"))
-        self.assertEqual([address(peer) for peer in addresses], ["192.0.2.1:5003", "[::1]:5003", "UNIXAddress('/socket')"])
 
 
 class VisitorsTests(SynchronousTestCase):
