@@ -6,7 +6,7 @@ read without is filled in, which is the only time that a result is written anew.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -15,8 +15,8 @@ from difyd.callback.errors import InnerApiError
 from difyd.callback.shapes import Shape, WrongShape, members
 from difyd.entities.payloads import MessageType, Object, RankedDocument, Required, ToolCall
 from difyd.entities.raw import EMPTY, NULL, encode
-from difyd.package.documents.scalars import price
 from difyd.wire.text import clean, mend_surrogates
+from difyd.wire.usage import EmbeddingUsage, LLMUsage, unlike
 
 Check = Callable[[Raw], Raw]
 
@@ -68,7 +68,7 @@ class _Message(Struct, frozen=True):
 class _Delta(Struct, frozen=True):
     index: int
     message: _Message
-    usage: Raw = NULL
+    usage: LLMUsage | None = None
     finish_reason: str | None = None
 
 
@@ -80,25 +80,10 @@ class _Chunk(Struct, frozen=True):
     structured_output: Object | UnsetType | None = UNSET
 
 
-class _Usage(Struct, frozen=True):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    currency: str
-    latency: float
-
-
-class _EmbeddingUsage(Struct, frozen=True):
-    tokens: int
-    total_tokens: int
-    currency: str
-    latency: float
-
-
 class _Embeddings(Struct, frozen=True):
     model: Required
     embeddings: list[list[float]]
-    usage: Raw
+    usage: EmbeddingUsage
 
 
 class Ranking(Struct, frozen=True):
@@ -140,14 +125,7 @@ class _ToolMessage(Struct, frozen=True):
 
 
 _chunk: Final = Shape(_Chunk)
-_USAGE: Final = Shape(_Usage)
-_USAGE_PRICES: Final = (
-    "prompt_unit_price", "prompt_price_unit", "prompt_price", "completion_unit_price", "completion_price_unit", "completion_price",
-    "total_price",
-)  # fmt: skip
 _EMBEDDINGS: Final = Shape(_Embeddings)
-_EMBEDDING_USAGE: Final = Shape(_EmbeddingUsage)
-_EMBEDDING_PRICES: Final = ("unit_price", "price_unit", "total_price")
 tool_message: Final[Check] = Shape(_ToolMessage).checked
 
 
@@ -157,9 +135,8 @@ def result(struct: type[Struct]) -> Check:
 
 
 def llm(data: Raw) -> Raw:
-    """A chunk of a language model: the prompt is not repeated to the plugin, content is a text and tool calls are a list."""
-    found = _chunk.decode(data)
-    return _mended(data, found) if _needs_mending(found) else data
+    """A chunk of a language model: the prompt is not repeated to the plugin, content is a text, tool calls are a list, prices are texts."""
+    return _mended(data, _chunk.decode(data))
 
 
 def structured_llm(data: Raw) -> Raw:
@@ -167,56 +144,42 @@ def structured_llm(data: Raw) -> Raw:
     found = _chunk.decode(data)
     if found.structured_output is UNSET:
         data = encode({**members(data), "structured_output": NULL})
-    return _mended(data, found) if _needs_mending(found) else data
-
-
-def _needs_mending(chunk: _Chunk) -> bool:
-    message = chunk.delta.message
-    return message.content is None or message.tool_calls is None or chunk.delta.usage != NULL or chunk.prompt_messages != _NO_LIST
+    return _mended(data, found)
 
 
 def _mended(data: Raw, chunk: _Chunk) -> Raw:
-    found = members(data)
-    if chunk.prompt_messages != _NO_LIST:
-        found["prompt_messages"] = _NO_LIST
-    delta = members(found["delta"])
-    message = members(delta["message"])
+    prices = _prices(chunk.delta.usage)
+    missing: dict[str, Raw] = {}
     if chunk.delta.message.content is None:
-        message["content"] = EMPTY
+        missing["content"] = EMPTY
     if chunk.delta.message.tool_calls is None:
-        message["tool_calls"] = _NO_LIST
-    delta["message"] = encode(message)
-    if chunk.delta.usage != NULL:
-        delta["usage"] = _usage(chunk.delta.usage, _USAGE, _USAGE_PRICES)
-    return encode({**found, "delta": encode(delta)})
+        missing["tool_calls"] = _NO_LIST
+    if not missing and not prices and chunk.prompt_messages == _NO_LIST:
+        return data
+    found = members(data)
+    delta = members(found["delta"])
+    delta["message"] = _with(delta["message"], missing)
+    if prices:
+        delta["usage"] = _with(delta["usage"], prices)
+    return encode({**found, "prompt_messages": _NO_LIST, "delta": encode(delta)})
 
 
 def embeddings(data: Raw) -> Raw:
     """Vectors, texts' or images'."""
-    found = _EMBEDDINGS.decode(data)
-    usage = _usage(found.usage, _EMBEDDING_USAGE, _EMBEDDING_PRICES)
-    return data if usage is found.usage else encode({**members(data), "usage": usage})
+    prices = _prices(_EMBEDDINGS.decode(data).usage)
+    return _with(data, {"usage": _with(members(data)["usage"], prices)}) if prices else data
 
 
-def _usage(usage: Raw, shape: Shape[Any], prices: tuple[str, ...]) -> Raw:
-    """Prices become texts in plain notation, as the SDK and older plugins know them (backwards-invocation 9)."""
-    shape.decode(usage)
-    found = members(usage)
-    changed = False
-    for name in prices:
-        value = found.get(name, NULL)
-        plain = _plain(name, value)
-        if plain != value:
-            found[name] = plain
-            changed = True
-    return encode(found) if changed else usage
-
-
-def _plain(name: str, value: Raw) -> Raw:
+def _prices(usage: LLMUsage | EmbeddingUsage | None) -> dict[str, Raw]:
+    """Those that a plugin would not read."""
     try:
-        return Raw(price(bytes(value)))
-    except ValueError:
-        raise WrongShape(f"{name} is no price: {bytes(value)[:64]!r}") from None
+        return {} if usage is None else unlike(usage)
+    except ValueError as why:
+        raise WrongShape(str(why)) from None
+
+
+def _with(data: Raw, more: dict[str, Raw]) -> Raw:
+    return encode({**members(data), **more})
 
 
 def opaque(data: Raw) -> Raw:

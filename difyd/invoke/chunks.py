@@ -14,8 +14,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from difyd.errors import MalformedChunk
 from difyd.invoke.fields import NULL, Fields, Members, encode
-from difyd.invoke.prices import unlike
-from difyd.invoke.schemas import AnswerMessage, EmbeddingUsage, LLMUsage, MessageType, Object, Required
+from difyd.invoke.schemas import AnswerMessage, MessageType, Object, Required
+from difyd.wire.usage import EmbeddingUsage, LLMUsage, unlike
 
 CheckChunk = Callable[[Raw], Raw]
 

@@ -1,8 +1,8 @@
 """The types of single members in requests and answers (backwards-invocation 11-14), in the words of msgspec. Only what is checked."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from difyd.entities.payloads import Document as Document
 from difyd.entities.payloads import MessageType as MessageType
@@ -11,8 +11,6 @@ from difyd.entities.payloads import RankedDocument as RankedDocument
 from difyd.entities.payloads import Required as Required
 from difyd.entities.payloads import ToolCall
 from difyd.entities.payloads import ToolChoice as ToolChoice
-
-ABSENT: Final = Raw(b"null")
 
 Role = Literal["system", "user", "assistant", "tool"]
 RequestRole = Literal["system", "user", "assistant", "tool", "developer"]
@@ -69,47 +67,6 @@ class PromptTool(Struct, frozen=True):
     name: Required
     description: str | None = None
     parameters: Object | None = None
-
-
-class LLMUsage(Struct, frozen=True):
-    """Prices may be anything that `difyd.invoke.prices` reads as a decimal."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    currency: str
-    latency: float
-    prompt_unit_price: Raw = ABSENT
-    prompt_price_unit: Raw = ABSENT
-    prompt_price: Raw = ABSENT
-    completion_unit_price: Raw = ABSENT
-    completion_price_unit: Raw = ABSENT
-    completion_price: Raw = ABSENT
-    total_price: Raw = ABSENT
-
-    prices: ClassVar = (
-        "prompt_unit_price",
-        "prompt_price_unit",
-        "prompt_price",
-        "completion_unit_price",
-        "completion_price_unit",
-        "completion_price",
-        "total_price",
-    )
-
-
-class EmbeddingUsage(Struct, frozen=True):
-    """Likewise."""
-
-    tokens: int
-    total_tokens: int
-    currency: str
-    latency: float
-    unit_price: Raw = ABSENT
-    price_unit: Raw = ABSENT
-    total_price: Raw = ABSENT
-
-    prices: ClassVar = ("unit_price", "price_unit", "total_price")
 
 
 class Voice(Struct, frozen=True):

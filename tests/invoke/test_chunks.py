@@ -14,7 +14,7 @@ from difyd.errors import MalformedChunk, PluginInvokeError
 from difyd.invoke.actions import ACTIONS, Answer
 from difyd.invoke.blobs import HELD_LIMIT, OPEN_LIMIT, PIECE_LIMIT, BlobAssembler
 from difyd.invoke.chunks import embedding, llm, message
-from difyd.invoke.schemas import LLMUsage
+from difyd.wire.usage import LLMUsage
 
 BY_PATH = {action.path: action for action in ACTIONS}
 MESSAGE = {"role": "assistant", "content": "x", "tool_calls": []}

@@ -8,6 +8,7 @@ from attrs import define, field
 
 from difyd.package.documents import scalars
 from difyd.package.documents.source import Node, Problem, Unfit, lines
+from difyd.wire.decimals import decimal
 
 _SURROGATES: Final = range(0xD800, 0xE000)
 _EXACT: Final = 1 << 64
@@ -89,7 +90,7 @@ class JsonSource:
         if not isinstance(node, str | int | Decimal) or isinstance(node, bool):
             raise _mismatch(node, "a decimal")
         try:
-            return scalars.decimal(str(node))
+            return decimal(str(node))
         except ValueError as why:
             raise Unfit(Problem(str(why))) from why
 

@@ -1,11 +1,10 @@
 """
-What the text of a scalar means (package-format 4, 5): numbers, times, decimals, and their forms in JSON.
+What the text of a scalar means (package-format 4, 5): numbers, times, and their forms in JSON.
 
 Pure functions. A YAML 1.1 loader gives other results (`yes`, `010`, `1:30`, `08`), which is why none is used.
 """
 
 import calendar
-import json
 import math
 import re
 from decimal import Decimal
@@ -31,9 +30,6 @@ _WORDS: Final[dict[str, tuple[str, Any]]] = {
 _INTEGER: Final = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _BASES: Final = (16, 2, 8, 10)
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_DECIMAL: Final = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([-+]?[0-9]{1,9}))?")
-_MAX_EXPONENT: Final = 1000
-"""A price of a few bytes must not become a text of gigabytes."""
 _DATE: Final = r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
 _CLOCK: Final = r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[.,]([0-9]+))?"
 _ZONE: Final = r"(Z|[-+][0-9]{2}:[0-9]{2})"
@@ -101,24 +97,6 @@ def number(value: Number) -> Number:
 def double(value: Number) -> Number:
     """`value` after its way through an IEEE double: the fields of type number are such. Raises ValueError as `number` does."""
     return number(float(value))
-
-
-def decimal(text: str) -> str:
-    """The exact decimal in plain notation without needless zeros (prices). Raises ValueError."""
-    match = _DECIMAL.fullmatch(text)
-    if match is None or abs(int(match[1] or 0)) > _MAX_EXPONENT:
-        raise ValueError(f"can't convert {text!r} to decimal")
-    plain = format(Decimal(text), "f")
-    if "." in plain:
-        plain = plain.rstrip("0").rstrip(".")
-    return "0" if plain in ("-0", "") else plain
-
-
-def price(written: bytes) -> bytes:
-    """A decimal in JSON, a number or a text, as the text of `decimal`; null is 0. Raises ValueError as that does."""
-    if written == b"null":
-        return b'"0"'
-    return b'"%b"' % decimal(json.loads(written) if written[:1] == b'"' else written.decode()).encode()
 
 
 def timestamp(text: str) -> str | None:

@@ -12,6 +12,7 @@ from difyd.package.documents import scalars
 from difyd.package.documents.nodes import BadYaml, Composer, ListNode, MappingNode, Node, Scalar
 from difyd.package.documents.scalars import BOOL, FLOAT, INT, NULL, STR, TIME
 from difyd.package.documents.source import Problem, Unfit
+from difyd.wire.decimals import decimal
 
 MAX_CHARACTERS: Final = 16 * 1024 * 1024
 _BINARY: Final = "!!binary"
@@ -146,7 +147,7 @@ class YamlSource:
     def decimal(self, node: Node) -> str:
         scalar, _, _ = self._scalar(node, "decimal.Decimal")
         try:
-            return scalars.decimal(scalar.text)
+            return decimal(scalar.text)
         except ValueError as why:
             raise self.unfit(node, str(why), final=True) from why
 

@@ -1,14 +1,13 @@
 """What the text of a scalar means."""
 
 import math
-from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from difyd.package.documents.scalars import decimal, double, number, resolve, rfc3339, timestamp
+from difyd.package.documents.scalars import double, number, resolve, rfc3339, timestamp
 
 
 class ResolveTests(SynchronousTestCase):
@@ -75,36 +74,6 @@ class NumberTests(SynchronousTestCase):
     def test_same_value(self, value: float) -> None:
         """However it is written, it is the same double."""
         self.assertEqual(float(number(value)), value)
-
-
-class DecimalTests(SynchronousTestCase):
-    def test_forms(self) -> None:
-        """Exact, plain, without needless zeros."""
-        cases = {
-            "2.50": "2.5",
-            "0.0010": "0.001",
-            "1e-6": "0.000001",
-            "1E+3": "1000",
-            "010": "10",
-            ".5": "0.5",
-            "5.": "5",
-            "+3": "3",
-            "-0.0": "0",
-        }
-        self.assertEqual({text: decimal(text) for text in cases}, cases)
-        self.assertEqual(decimal("0.12345678901234567890123456789012345"), "0.12345678901234567890123456789012345")
-
-    def test_no_decimals(self) -> None:
-        """No separators, bases, words or blanks; and no exponent that would fill the memory."""
-        for text in ("", "abc", "1,5", " 1", "1_000", "0x10", "true", ".inf", ".", "1e", "1e999999999", "1e-5000"):
-            self.assertRaises(ValueError, decimal, text)
-
-    @settings(deadline=None)
-    @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=12))
-    def test_same_value(self, value: Decimal) -> None:
-        """The text means the same number and can be read again."""
-        self.assertEqual(Decimal(decimal(str(value))), value)
-        self.assertEqual(decimal(decimal(str(value))), decimal(str(value)))
 
 
 class TimeTests(SynchronousTestCase):
