@@ -50,10 +50,12 @@ class Health:
     @app.route("/health/check", methods=["GET"])
     async def check(self, request: Request) -> bytes:
         """
-        200 for as long as the process answers; its `status` says when it is about to end and should be sent nothing more.
+        200 while the process serves, 503 once it is told to end: nothing more should be sent here.
 
-        Other nodes look for `status` within half a second. Whether calls would succeed is another question, that of `ready`.
+        Other nodes look for `status` within half a second.
         """
+        if self._traffic.closing:
+            request.setResponseCode(503)
         busy = min(self._busy(), self._pool)
         return msgspec.json.encode(
             {
