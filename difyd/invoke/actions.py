@@ -12,25 +12,13 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
+from difyd.entities.payloads import Document, Object, RankedDocument, Required, ToolChoice
 from difyd.invoke import chunks
 from difyd.invoke.chunks import CheckChunk, result
 from difyd.invoke.fields import EMPTY, FALSE, LIST, NULL, OBJECT, ZERO, Field, Fields, of
 from difyd.invoke.model_schema import model_schema
 from difyd.invoke.polling import polling_result
-from difyd.invoke.schemas import (
-    Document,
-    DriveBucket,
-    LooseMessage,
-    ModelType,
-    Object,
-    Option,
-    PromptTool,
-    RankedDocument,
-    RequestMessage,
-    Required,
-    ToolChoice,
-    Voice,
-)
+from difyd.invoke.schemas import DriveBucket, LooseMessage, ModelType, Option, PromptTool, RequestMessage, Voice
 
 
 class Answer(Enum):

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from difyd.entities.payloads import MessageType, Object, Required
 from difyd.errors import MalformedChunk
 from difyd.invoke.fields import NULL, Fields, Members, encode
-from difyd.invoke.schemas import AnswerMessage, MessageType, Object, Required
+from difyd.invoke.schemas import AnswerMessage
 from difyd.wire.usage import EmbeddingUsage, LLMUsage, unlike
 
 CheckChunk = Callable[[Raw], Raw]

@@ -5,9 +5,9 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from difyd.entities.payloads import Object
 from difyd.errors import MalformedChunk
 from difyd.invoke.fields import NULL, Members, encode
-from difyd.invoke.schemas import Object
 
 _members = msgspec.json.Decoder(Members)
 

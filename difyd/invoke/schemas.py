@@ -4,13 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from difyd.entities.payloads import Document as Document
-from difyd.entities.payloads import MessageType as MessageType
-from difyd.entities.payloads import Object as Object
-from difyd.entities.payloads import RankedDocument as RankedDocument
-from difyd.entities.payloads import Required as Required
-from difyd.entities.payloads import ToolCall
-from difyd.entities.payloads import ToolChoice as ToolChoice
+from difyd.entities.payloads import Object, Required, ToolCall
 
 Role = Literal["system", "user", "assistant", "tool"]
 RequestRole = Literal["system", "user", "assistant", "tool", "developer"]
